@@ -1,0 +1,101 @@
+"""Training in phases within one fit call."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance.backend import Callback, ops, rebuild_train_function
+from keras_imbalance.callbacks.dynamic_sampling import check_sampler
+
+
+class TwoPhaseLearning(Callback):
+    """Trains on resampled data, then fine-tunes on the original distribution at a lower learning rate.
+
+    From epoch `switch_epoch` on the sampler draws the natural class distribution, the learning rate is multiplied and,
+    where asked, layers are frozen. Which phase holds depends on the epoch alone, so training may start in either.
+    The `trainable` flags are restored when training ends.
+
+    Args:
+        sampler: an `ArraySampler` whose `dataset()` is being fitted.
+        switch_epoch: first epoch of the second phase, >= 1.
+        freeze: names of layers, or layers, to freeze in the second phase. Defaults to none.
+        learning_rate_factor: what the learning rate is multiplied with in the second phase, > 0. Defaults to 0.1.
+
+    Raises:
+        ValueError: for arguments out of range; when training begins for a layer that the model lacks, or an optimizer whose
+            learning rate follows a schedule.
+
+    Example: `model.fit(sampler.dataset(), epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
+
+    References: Havaei et al., Brain Tumor Segmentation with Deep Neural Networks, 2017; Buda et al., A Systematic Study of the Class
+    Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
+    """
+
+    def __init__(
+        self,
+        sampler: Any,
+        switch_epoch: int,
+        freeze: Sequence[Any] | None = None,
+        learning_rate_factor: float = 0.1,
+    ):
+        super().__init__()
+        check_sampler(sampler)
+        if isinstance(switch_epoch, bool) or not isinstance(switch_epoch, (int, np.integer)) or switch_epoch < 1:
+            raise ValueError(
+                f"`switch_epoch` must be a whole number of at least 1. Received: switch_epoch={switch_epoch!r}."
+            )
+        if not np.isfinite(learning_rate_factor) or learning_rate_factor <= 0:
+            raise ValueError(
+                "`learning_rate_factor` must be finite and more than 0. "
+                f"Received: learning_rate_factor={learning_rate_factor}."
+            )
+        self.sampler = sampler
+        self.switch_epoch = int(switch_epoch)
+        self.freeze = [freeze] if isinstance(freeze, str) else list(freeze or ())
+        self.learning_rate_factor = float(learning_rate_factor)
+        self._switched = False
+        self._frozen: list[tuple[Any, bool]] = []
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._switched = False
+        self._frozen = [(layer, layer.trainable) for layer in self._layers()]
+        optimizer = self.model.optimizer
+        if isinstance(optimizer.get_config()["learning_rate"], Mapping):
+            raise ValueError(
+                "`learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the optimizer with a "
+                "number."
+            )
+        # Slots for every variable now: a frozen one that is trained again later finds its own.
+        if not optimizer.built:
+            optimizer.build(self.model.trainable_variables)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        if epoch < self.switch_epoch or self._switched:
+            return
+        self._switched = True
+        self.sampler.set_target("natural")
+        optimizer = self.model.optimizer
+        optimizer.learning_rate = float(ops.convert_to_numpy(optimizer.learning_rate)) * self.learning_rate_factor
+        if self._frozen:
+            for layer, _ in self._frozen:
+                layer.trainable = False
+            rebuild_train_function(self.model)
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        for layer, trainable in self._frozen:
+            layer.trainable = trainable
+        if self._frozen and self._switched:
+            rebuild_train_function(self.model)
+
+    def _layers(self):
+        known = {layer.name: layer for layer in self.model.layers}
+        layers = []
+        for wanted in self.freeze:
+            name = wanted if isinstance(wanted, str) else getattr(wanted, "name", repr(wanted))
+            if name not in known or not (isinstance(wanted, str) or known[name] is wanted):
+                raise ValueError(
+                    f"`freeze` must name layers of the model. Received: {name!r}. The model has {sorted(known)}."
+                )
+            layers.append(known[name])
+        return layers

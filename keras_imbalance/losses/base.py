@@ -1,0 +1,148 @@
+"""What every loss of this package shares: the label rule, masks, reduction, and probabilities turned into logits."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance.backend import Loss, compute_dtype, keras_mask, name_scope, num_replicas, ops
+from keras_imbalance.labels import Aligned, align, spread_weights
+from keras_imbalance.losses.log_space import logits_of
+
+
+class ImbalanceLoss(Loss):
+    """Base of the losses: labels in any form of the rule, computed in float32 or wider.
+
+    A subclass implements `softmax_loss` for one softmax over the last axis. Independent sigmoids are the same thing with the
+    two classes "no" and "yes" in each channel; `sigmoid_loss` says so and may be overridden by something faster.
+
+    Args:
+        from_logits: whether `y_pred` holds logits. Defaults to False (probabilities).
+        multi_label: whether the channels are independent sigmoids. Defaults to False.
+        label_smoothing: share s of every label that is spread evenly over the classes, in [0, 1]. Defaults to 0.
+        ignore_class: label whose places count nowhere, in no mean either. Defaults to None.
+        axis: channel axis of `y_pred`. Defaults to -1.
+        reduction: "sum_over_batch_size" or "mean" (the mean over all places that count), "sum",
+            "mean_with_sample_weight" (divided by the sum of the weights), or None.
+        name: name of the loss.
+        dtype: dtype of the result; the computation is never narrower than float32.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        multi_label: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_class: int | None = None,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+    ):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"`label_smoothing` must be in [0, 1]. Received: label_smoothing={label_smoothing}.")
+        for argument, value in (("ignore_class", ignore_class), ("axis", axis)):
+            if isinstance(value, bool) or not (value is None or isinstance(value, (int, np.integer))):
+                raise ValueError(f"`{argument}` must be a whole number. Received: {argument}={value!r}.")
+        self.from_logits = bool(from_logits)
+        self.multi_label = bool(multi_label)
+        self.label_smoothing = float(label_smoothing)
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
+        self.axis = int(axis)
+
+    def softmax_loss(self, logits: Any, targets: Any) -> Any:
+        """Loss `(...)` of logits `(..., C)`; targets are int32 ids `(...)` or shares `(..., C)`."""
+        raise NotImplementedError
+
+    def sigmoid_loss(self, logits: Any, targets: Any) -> Any:
+        """Loss of each channel, `(..., C)`, of logits and labels `(..., C)`."""
+        pair = ops.stack([ops.zeros_like(logits), logits], axis=-1)
+        return self.softmax_loss(pair, ops.stack([1 - targets, targets], axis=-1))
+
+    def check_channels(self, num_channels: int, sigmoid: bool) -> None:
+        """Raises when what the loss was built with does not suit predictions of this many channels."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self._losses_and_valid(y_true, y_pred)[0]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        with name_scope(self.name):
+            y_pred = ops.convert_to_tensor(y_pred)
+            losses, valid = self._losses_and_valid(ops.convert_to_tensor(y_true), y_pred)
+            weights = keras_mask(y_pred, losses)
+            counted = weights if valid is None else weights * valid
+            weights = counted
+            if sample_weight is not None:
+                weights = counted * spread_weights(ops.convert_to_tensor(sample_weight, dtype=losses.dtype), losses)
+            return self._reduce(losses, weights, counted)
+
+    def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
+        """Loss of each place `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
+        logits = logits_of(aligned.predictions, self.from_logits, aligned.form == "sigmoid")
+        targets = self._smoothed(aligned, logits)
+        return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
+
+    def _losses_and_valid(self, y_true, y_pred):
+        """Loss of each place `(...)` and, as floats of that shape, which of them count (None: all)."""
+        y_pred = ops.cast(y_pred, compute_dtype(self.dtype))
+        aligned = align(y_true, y_pred, self.axis, self.multi_label, self.ignore_class)
+        sigmoid = aligned.form == "sigmoid"
+        self.check_channels(y_pred.shape[self.axis], sigmoid)
+        losses, valid = self.element_losses(aligned, y_true, y_pred), aligned.valid
+        if valid is not None:
+            losses = ops.where(valid, losses, ops.zeros_like(losses))
+            valid = ops.cast(valid, losses.dtype)
+        if sigmoid and valid is None:
+            losses = ops.mean(losses, axis=-1)
+        elif sigmoid:
+            number = ops.sum(valid, axis=-1)
+            losses, valid = ops.sum(losses, axis=-1) / ops.maximum(number, 1), ops.cast(number > 0, losses.dtype)
+        return ops.where(aligned.wrong, ops.full_like(losses, float("nan")), losses), valid
+
+    def _smoothed(self, aligned: Aligned, logits):
+        smoothing = self.label_smoothing
+        if smoothing == 0:
+            return aligned.labels
+        if aligned.form == "sigmoid":
+            return aligned.labels * (1 - smoothing) + 0.5 * smoothing
+        channels = logits.shape[-1]
+        labels = aligned.labels
+        if aligned.form == "ids":
+            labels = ops.one_hot(labels, channels, dtype=logits.dtype)
+        return labels * (1 - smoothing) + smoothing / channels
+
+    def _reduce(self, losses, weights, counted):
+        # A row that counts nowhere may hold anything, infinities too: 0 * inf is not 0.
+        weighted = ops.where(weights == 0, ops.zeros_like(losses), losses * weights)
+        if self.reduction in (None, "none"):
+            return weighted
+        total = ops.sum(weighted)
+        if self.reduction == "sum":
+            return total
+        divisor = ops.sum(weights if self.reduction == "mean_with_sample_weight" else counted)
+        return ops.divide_no_nan(total, divisor) / num_replicas()
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "from_logits": self.from_logits,
+            "multi_label": self.multi_label,
+            "label_smoothing": self.label_smoothing,
+            "ignore_class": self.ignore_class,
+            "axis": self.axis,
+            "dtype": self.dtype,
+        }
+
+
+def per_class(table: Any, targets: Any, like: Any) -> Any:
+    """What `table`, one value a class `(C,)` or `(..., C)`, gives the targets: the value of an id, the mean under shares.
+
+    Args:
+        table: NumPy array `(C,)`, or any that broadcasts with shares `(..., C)`.
+        targets: int32 ids `(...)` or shares `(..., C)` of the dtype of `like`.
+        like: tensor whose dtype the result has.
+    """
+    table = ops.convert_to_tensor(table, dtype=like.dtype)
+    if "int" in str(targets.dtype):
+        return ops.take(table, targets, axis=0)
+    return ops.sum(table * targets, axis=-1)

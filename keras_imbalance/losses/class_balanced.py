@@ -1,0 +1,157 @@
+"""Class weights inside the loss."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance.backend import Loss, deserialize, ops, register, serialize
+from keras_imbalance.class_counts import check_counts, class_weights
+from keras_imbalance.labels import Aligned
+from keras_imbalance.losses.base import ImbalanceLoss, per_class
+from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
+
+
+@register
+class ClassBalancedLoss(ImbalanceLoss):
+    """Weights a classification loss by the class of each row: w_y loss(y, p), with w from the class counts.
+
+    The weights stand outside the loss, so a focal modulator sees the unweighted probability. Unlike `class_weight` of fit they
+    work for several outputs, for masks (N, H, W) and together with sample weights.
+
+    Args:
+        class_counts: rows per class of the training data, positive. Softmax: `(C,)`. One sigmoid channel: `(2,)`, class 0 then
+            class 1. multi_label: `(C, 2)`, for each label the rows without it, then those with it.
+        scheme: "inverse_frequency" (N / n_i), "balanced" (N / (C n_i)), "sqrt" or "effective_number"; see
+            `class_weights`. Defaults to "inverse_frequency".
+        beta: for "effective_number", in [0, 1). Defaults to 0.9999.
+        normalize: "sum" rescales the weights to sum C. Defaults to None.
+        loss: the loss to weight: one of this package, or one of Keras with `reduction=None`. It says for itself how it reads
+            predictions, so `from_logits`, `label_smoothing` and `ignore_class` then belong to it. None is
+            cross-entropy with those arguments. Defaults to None.
+        from_logits: whether `y_pred` holds logits. Defaults to False.
+        multi_label: whether the channels are independent sigmoids. Defaults to False.
+        label_smoothing: share of every label that is spread over the classes, in [0, 1]. Defaults to 0.
+        ignore_class: label whose places count nowhere. Defaults to None.
+        axis: channel axis of `y_pred`. Defaults to -1.
+        reduction: as in Keras; applied after the weights. Defaults to "sum_over_batch_size".
+        name: defaults to "class_balanced_loss".
+        dtype: as in Keras; the computation is never narrower than float32.
+
+    Raises:
+        ValueError: for counts that are not positive, counts that do not suit the predictions, a Keras loss that reduces, or an
+            argument that belongs to the wrapped loss.
+
+    Example:
+    >>> import numpy as np
+    >>> from keras_imbalance import FocalLoss
+    >>> loss = ClassBalancedLoss([90, 10], scheme="balanced", loss=FocalLoss(gamma=2.0, reduction=None))
+    >>> y_true, y_pred = np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]])
+    >>> print(f"{float(loss(y_true, y_pred)):.4f}")
+    0.4814
+
+    References: Huyen, Designing Machine Learning Systems, 2022; Cui et al., Class-Balanced Loss Based on Effective Number of
+    Samples, 2019, https://arxiv.org/abs/1901.05555
+    """
+
+    def __init__(
+        self,
+        class_counts: Any,
+        scheme: str = "inverse_frequency",
+        beta: float = 0.9999,
+        normalize: str | None = None,
+        loss: Any = None,
+        from_logits: bool = False,
+        multi_label: bool = False,
+        label_smoothing: float = 0.0,
+        ignore_class: int | None = None,
+        axis: int = -1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "class_balanced_loss",
+        dtype: Any = None,
+    ):
+        if isinstance(loss, dict):
+            loss = deserialize(loss)
+        if loss is not None:
+            _check_wrapped(loss, from_logits, label_smoothing)
+            # The weights must read the labels as the wrapped loss does.
+            multi_label = getattr(loss, "multi_label", multi_label)
+            ignore_class = ignore_class if getattr(loss, "ignore_class", None) is None else loss.ignore_class
+            axis = getattr(loss, "axis", axis)
+        super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
+        self.loss = loss
+        self.scheme, self.beta, self.normalize = scheme, float(beta), normalize
+        rows = np.asarray(class_counts)
+        if multi_label and (rows.ndim != 2 or rows.shape[1] != 2):
+            raise ValueError(
+                "`class_counts` must have the shape (C, 2) with multi_label: for each label the rows without it, then "
+                f"those with it. Received: shape {rows.shape}."
+            )
+        self.class_counts = rows.tolist()
+        self.class_weights = self._weights_of(rows).tolist()
+
+    def _weights_of(self, rows):
+        if rows.ndim == 2 and self.multi_label:
+            return np.stack([self._weights_of(row) for row in rows])
+        return class_weights(check_counts(rows, "class_counts"), self.scheme, self.beta, self.normalize)
+
+    def check_channels(self, num_channels: int, sigmoid: bool) -> None:
+        expected: tuple = (2,) if sigmoid else (num_channels,)
+        if self.multi_label:
+            expected = (num_channels, 2)
+        shape = np.shape(self.class_weights)
+        if shape != expected:
+            raise ValueError(
+                f"`class_counts` must have the shape {expected} for predictions of {num_channels} channels. "
+                f"Received: shape {shape}."
+            )
+        if isinstance(self.loss, ImbalanceLoss):
+            self.loss.check_channels(num_channels, sigmoid)
+
+    def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
+        losses = self._unweighted(aligned, y_true, y_pred)
+        labels = aligned.labels
+        if aligned.form == "sigmoid":
+            labels = ops.stack([1 - labels, labels], axis=-1)
+        return losses * per_class(self.class_weights, labels, losses)
+
+    def _unweighted(self, aligned, y_true, y_pred):
+        if self.loss is None:
+            return super().element_losses(aligned, y_true, y_pred)
+        if isinstance(self.loss, ImbalanceLoss):
+            return self.loss.element_losses(aligned, y_true, y_pred)
+        if aligned.form == "sigmoid":
+            # Keras averages over the last axis; one of length 1 keeps the channels apart.
+            return self.loss(ops.expand_dims(aligned.labels, -1), ops.expand_dims(aligned.predictions, -1))
+        return self.loss(aligned.labels if aligned.form == "ids" else y_true, y_pred)
+
+    def softmax_loss(self, logits: Any, targets: Any) -> Any:
+        return cross_entropy(logits, targets)
+
+    def sigmoid_loss(self, logits: Any, targets: Any) -> Any:
+        return sigmoid_focal(logits, targets, 1 - targets, 0.0)
+
+    def get_config(self) -> dict:
+        return {
+            **super().get_config(),
+            "class_counts": self.class_counts,
+            "scheme": self.scheme,
+            "beta": self.beta,
+            "normalize": self.normalize,
+            "loss": None if self.loss is None else serialize(self.loss),
+        }
+
+
+def _check_wrapped(loss, from_logits, label_smoothing):
+    if not isinstance(loss, Loss):
+        raise ValueError(f"`loss` must be a loss object of this package or of Keras, or None. Received: loss={loss!r}.")
+    if loss.reduction not in (None, "none"):
+        raise ValueError(
+            "`loss` must not reduce, or the rows it mixes cannot be weighted. "
+            f"Received: loss={type(loss).__name__}(reduction={loss.reduction!r}). Build it with reduction=None; "
+            "the reduction of ClassBalancedLoss follows the weights."
+        )
+    if from_logits or label_smoothing:
+        raise ValueError(
+            "`from_logits` and `label_smoothing` belong to the wrapped loss. "
+            f"Received: from_logits={from_logits}, label_smoothing={label_smoothing}, loss={type(loss).__name__}."
+        )

@@ -1,0 +1,186 @@
+"""Softmax and sigmoid losses in log space: no clip, no epsilon, no digit lost where a prediction is sure.
+
+Three quantities describe class j of a row of logits z: p_j its probability, x_j = -log p_j and q_j = 1 - p_j. Each is computed as a
+sum of positive terms relative to the largest logit, so that a q_j of 1e-20 has all its digits; gradients are written by hand
+for the same reason (p_y - 1 would lose them).
+"""
+
+from typing import Any
+
+from keras_imbalance.backend import custom_gradient, ops
+
+TINY = 1e-37  # stands for a sum of exponentials that underflows; its logarithm is -85
+
+
+def true_class_log_odds(logits: Any, labels: Any) -> Any:
+    """log(p_y / (1 - p_y)) of the true class y, equal to z_y - logsumexp of the other logits.
+
+    Args:
+        logits: float `(..., C)`, C >= 2.
+        labels: int32 `(...)`, ids of the true class.
+
+    Returns:
+        float `(...)`.
+    """
+    is_true = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype="int32"))
+
+    @custom_gradient
+    def log_odds(logits):
+        highest = ops.max(logits, axis=-1, keepdims=True)
+        shifted = logits - highest
+        zeros = ops.zeros_like(logits)
+        others = ops.where(is_true, zeros, ops.exp(shifted))
+        total = ops.maximum(ops.sum(others, axis=-1), TINY)
+        true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
+
+        def grad(*args, upstream=None):
+            upstream = ops.expand_dims(args[0] if upstream is None else upstream, -1)
+            return ops.where(is_true, upstream, others * (-upstream / ops.expand_dims(total, -1)))
+
+        return true - ops.log(total), grad
+
+    return log_odds(logits)
+
+
+def focal(log_odds: Any, gamma: float) -> Any:
+    """Focal loss -(1 - p)^gamma log p from the log-odds log(p / (1 - p)); gamma = 0 is cross-entropy.
+
+    log p = -softplus(-s) and log(1 - p) = -softplus(s), so that no probability is formed. The shape is kept.
+    """
+    cross_entropy = ops.softplus(-log_odds)
+    if gamma == 0:
+        return cross_entropy
+    return ops.exp(-gamma * ops.softplus(log_odds)) * cross_entropy
+
+
+def distribution_focal(logits: Any, targets: Any, gamma: float) -> Any:
+    """sum_j t_j (1 - p_j)^gamma (-log p_j) for targets over every class; gamma = 0 is cross-entropy.
+
+    Args:
+        logits: float `(..., C)`.
+        targets: float `(..., C)`, not negative; they need not sum to 1.
+        gamma: exponent, >= 0.
+
+    Returns:
+        float `(...)`.
+    """
+
+    @custom_gradient
+    def loss(logits):
+        shifted = logits - ops.max(logits, axis=-1, keepdims=True)
+        exponentials = ops.exp(shifted)
+        is_highest = shifted >= 0
+        rest = ops.sum(ops.where(is_highest, ops.zeros_like(logits), exponentials), axis=-1, keepdims=True)
+        number = ops.sum(ops.cast(is_highest, logits.dtype), axis=-1, keepdims=True)
+        total = rest + number
+        surprise = ops.log1p(rest + (number - 1)) - shifted
+        p = exponentials / total
+        q = (rest + (number - exponentials)) / total
+        modulator = power(q, gamma)
+        weighted = targets if modulator is None else targets * modulator
+
+        def grad(*args, upstream=None):
+            upstream = ops.expand_dims(args[0] if upstream is None else upstream, -1)
+            # d loss_j / d log-odds_j, and from it the derivative with respect to log p_j.
+            by_log_odds = -weighted * (q if modulator is None else gamma * p * surprise + q)
+            by_log_p = by_log_odds / ops.maximum(q, TINY)
+            others = ops.sum(by_log_p, axis=-1, keepdims=True) - by_log_p
+            return upstream * (by_log_odds - p * others)
+
+        return ops.sum(weighted * surprise, axis=-1), grad
+
+    return loss(logits)
+
+
+def softmax_focal(logits: Any, targets: Any, gamma: float) -> Any:
+    """Focal loss `(...)` of logits `(..., C)` under int32 ids `(...)` or shares `(..., C)`; gamma = 0 is cross-entropy."""
+    if "int" in str(targets.dtype):
+        return focal(true_class_log_odds(logits, targets), gamma)
+    return distribution_focal(logits, targets, gamma)
+
+
+def cross_entropy(logits: Any, targets: Any) -> Any:
+    """-log p_y `(...)` of logits `(..., C)` under int32 ids `(...)` or shares `(..., C)`."""
+    return softmax_focal(logits, targets, 0.0)
+
+
+def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> Any:
+    """Positive (1 - p)^gamma (-log p) + negative p^gamma (-log(1 - p)) with p = sigmoid(logits), element by element.
+
+    Args:
+        logits: float, any shape.
+        positive: float of that shape: weight of class 1, the label times what class 1 counts.
+        negative: float of that shape: weight of class 0.
+        gamma: exponent, >= 0.
+    """
+
+    @custom_gradient
+    def loss(logits):
+        small = ops.exp(-ops.abs(logits))
+        log_total = ops.log1p(small)
+        surprise_1 = ops.relu(-logits) + log_total
+        surprise_0 = ops.relu(logits) + log_total
+        is_positive = logits >= 0
+        larger, smaller = 1 / (1 + small), small / (1 + small)
+        p_1 = ops.where(is_positive, larger, smaller)
+        p_0 = ops.where(is_positive, smaller, larger)
+        modulator_1, modulator_0 = power(p_0, gamma), power(p_1, gamma)
+        weighted_1 = positive if modulator_1 is None else positive * modulator_1
+        weighted_0 = negative if modulator_0 is None else negative * modulator_0
+
+        def grad(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            slope_1 = weighted_1 * (gamma * p_1 * surprise_1 + p_0)
+            slope_0 = weighted_0 * (gamma * p_0 * surprise_0 + p_1)
+            return upstream * (slope_0 - slope_1)
+
+        return weighted_1 * surprise_1 + weighted_0 * surprise_0, grad
+
+    return loss(logits)
+
+
+def power(base: Any, exponent: float) -> Any:
+    """base^exponent for a base in [0, 1], by multiplication for small whole exponents; None stands for exponent 0."""
+    if exponent == 0:
+        return None
+    if exponent == 0.5:
+        return ops.sqrt(base)
+    if exponent not in (1, 2, 3, 4, 5):
+        return ops.power(base, exponent)
+    result = base
+    for _ in range(int(exponent) - 1):
+        result = result * base
+    return result
+
+
+def expected_cost(logits: Any, costs: Any) -> Any:
+    """sum_j costs_j p_j of every row.
+
+    Costs are taken relative to that of the likeliest class, so that a row of costs with a constant added has the same
+    gradient to the last digit and a sure prediction loses none.
+
+    Args:
+        logits: float `(..., C)`.
+        costs: float `(..., C)`, the cost of each decision for the row.
+
+    Returns:
+        float `(...)`.
+    """
+    shifted = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    likeliest = ops.expand_dims(ops.argmax(logits, axis=-1), -1)
+    base = ops.take_along_axis(costs, likeliest, axis=-1)
+    exponentials = ops.exp(shifted)
+    excess = ops.sum((costs - base) * exponentials, axis=-1) / ops.sum(exponentials, axis=-1)
+    return ops.squeeze(base, -1) + excess
+
+
+def logits_of(predictions: Any, from_logits: bool, sigmoid: bool) -> Any:
+    """Logits of predictions, which are logits already or probabilities.
+
+    A probability holds less than its logit did: float32 cannot tell 1 - 1e-8 from 1. Where that matters, leave the
+    activation out of the last layer and pass from_logits=True.
+    """
+    if from_logits:
+        return predictions
+    log_p = ops.log(ops.maximum(predictions, TINY))
+    return log_p - ops.log(ops.maximum(1 - predictions, TINY)) if sigmoid else log_p

@@ -1,0 +1,279 @@
+"""Rebalanced batches from arrays."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_imbalance.class_counts import count_classes
+from keras_imbalance.labels import class_ids
+from keras_imbalance.sampling.distribution import LiveDistribution
+from keras_imbalance.sampling.draws import Passes, batch_classes
+
+EPOCH_SIZES = ("natural", "undersample", "oversample")
+PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
+PIECE_BATCHES = 64
+STATE_KEYS = ("seed", "epoch", "drawn", "distribution")
+
+
+class _Epoch:
+    """One iteration over the dataset: what it started from, and how far it came."""
+
+    def __init__(self, number: int, distribution: np.ndarray, drawn: np.ndarray, seed: int):
+        self.number = number
+        self.distribution = distribution
+        self.drawn = drawn
+        self.seed = seed
+        self.offset = float(self.rng(-1).random())
+        self.counted = False
+
+    def rng(self, piece: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.number, piece + 1])
+
+
+class ArraySampler(LiveDistribution):
+    """Draws batches whose classes follow a target distribution, from arrays, for `model.fit`.
+
+    In each batch every class has its share of the places to within one row (`exact=True`), in shuffled order. Within a class
+    every row is drawn once before any is drawn twice, across epochs and across changes of the distribution. The rows are
+    copied only into the batches; the arrays stay as they are and may be memory-mapped.
+
+    `distribution` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration that is
+    given up after its first batch does not count as an epoch, as Keras looks at one batch to build a model.
+
+    Args:
+        x: array of shape `(N, ...)`, or a nest (tuple, dict) of them.
+        y: labels of N rows: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or any nest of arrays where `classes` is given.
+        sample_weight: None, or weights of N rows, passed on to Keras.
+        batch_size: rows a batch. Defaults to 32.
+        target: the class distribution to draw: "natural", "balanced", "sqrt", a number q, a mapping from class to share, or
+            shares `(C,)`; see `target_distribution`. Defaults to "balanced".
+        epoch_size: rows an epoch: "natural" (N), "undersample" (the most rows with none drawn twice: C * min n_i when
+            balanced), "oversample" (the fewest rows with every row drawn: C * max n_i when balanced), or a number.
+            Defaults to "natural".
+        exact: False draws the class of each row by itself, so that batches vary. Defaults to True.
+        classes: class of each row, `(N,)`, where `y` is not a class label: several outputs, several labels a row, soft labels.
+            Whole numbers from 0, or names, which are numbered in sorted order.
+        class_names: names of the classes, for log keys. Defaults to the names in `classes`, or the class numbers.
+        seed: whole number; the same seed gives the same batches. Defaults to one from Python's `random`, which
+            `keras.utils.set_random_seed` seeds.
+
+    Raises:
+        ValueError: for arrays of different lengths, labels that are no class labels, a distribution that is none, or a positive
+            share for a class without rows.
+
+    Example:
+    >>> import numpy as np
+    >>> x, y = np.arange(100.0), np.repeat([0, 1], [90, 10])
+    >>> sampler = ArraySampler(x, y, batch_size=20, seed=0)
+    >>> dataset = sampler.dataset()
+    >>> int(dataset.cardinality()), [int(labels.numpy().sum()) for _, labels in dataset]
+    (5, [10, 10, 10, 10, 10])
+
+    In fit: `model.fit(sampler.dataset(), epochs=10, callbacks=[DynamicSampling(sampler)])`.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        batch_size: int = 32,
+        target: Any = "balanced",
+        epoch_size: str | int = "natural",
+        exact: bool = True,
+        classes: Any = None,
+        class_names: Sequence[str] | None = None,
+        seed: int | None = None,
+    ):
+        parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
+        self._arrays = tuple(_arrays(value, name) for name, value in parts.items())
+        rows = _common_length(dict(zip(parts, self._arrays, strict=True)))
+        ids, names = _class_of_rows(self._arrays[1], classes, rows)
+        num_classes = None if class_names is None else len(class_names)
+        super().__init__(count_classes(ids, num_classes), target, class_names if class_names is not None else names)
+        self.batch_size = _whole(batch_size, "batch_size")
+        self.exact = bool(exact)
+        self.seed = random.randrange(2**31) if seed is None else _whole(seed, "seed", least=0)
+        self.epoch_rows = self._rows_of(epoch_size)
+        self._passes = Passes(ids, self._counts, self.seed)
+        self._next = 0
+        self._drawn = np.zeros(self.num_classes, dtype=np.int64)
+        self._epochs: dict[int, _Epoch] = {}
+
+    @property
+    def num_batches(self) -> int:
+        """Batches an epoch; the last one holds what remains."""
+        return -(-self.epoch_rows // self.batch_size)
+
+    @property
+    def exposure(self) -> np.ndarray:
+        """Rows drawn of every class so far, int64 `(C,)`."""
+        self._settle()
+        return self._drawn.copy()
+
+    def dataset(self) -> tf.data.Dataset:
+        """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`."""
+        signature = tf.nest.map_structure(_spec, self._arrays)
+
+        def pieces(generate, epoch):
+            return tf.data.Dataset.from_generator(generate, output_signature=signature, args=(epoch,)).unbatch()
+
+        # The first batch comes by itself: looking at it must not start the rest, which is fetched ahead.
+        epochs = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
+        dataset = epochs.flat_map(
+            lambda epoch: pieces(self._first_piece, epoch).concatenate(pieces(self._other_pieces, epoch).prefetch(2))
+        )
+        options = tf.data.Options()
+        options.deterministic = True
+        options.autotune.enabled = False
+        dataset = dataset.with_options(options)
+        return dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches))
+
+    def state_dict(self) -> dict:
+        """What a resumed run needs to go on with the batches that would have come, as JSON types."""
+        self._settle()
+        return {
+            "seed": self.seed,
+            "epoch": self._next,
+            "drawn": self._drawn.tolist(),
+            "distribution": self._distribution.tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping) -> None:
+        """Goes on from what `state_dict` gave, for a sampler of the same data.
+
+        Raises:
+            ValueError: when the state is of a sampler of other classes or seed, or is no state at all.
+        """
+        if not isinstance(state, Mapping) or not set(STATE_KEYS) <= set(state):
+            raise ValueError(
+                f"`state` must be what `state_dict` gave, with the keys {STATE_KEYS}. Received: {state!r}."
+            )
+        drawn = np.asarray(state["drawn"], dtype=np.int64)
+        if drawn.shape != self._drawn.shape or (drawn < 0).any() or state["seed"] != self.seed or state["epoch"] < 0:
+            raise ValueError(
+                f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
+                f"{len(drawn)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
+            )
+        self.distribution = state["distribution"]
+        self._next, self._drawn = int(state["epoch"]), drawn
+        self._epochs.clear()
+
+    def _rows_of(self, epoch_size):
+        if isinstance(epoch_size, str):
+            if epoch_size not in EPOCH_SIZES:
+                raise ValueError(
+                    f"`epoch_size` must be one of {EPOCH_SIZES} or a number of rows. Received: {epoch_size!r}."
+                )
+            if epoch_size == "natural":
+                return int(self._counts.sum())
+            drawn = self._distribution > 0
+            per_share = self._counts[drawn] / self._distribution[drawn]
+            # A share like 1/3 is no float: what lies within rounding of a whole number is meant to be that number.
+            if epoch_size == "undersample":
+                return max(1, int(np.floor(per_share.min() * (1 + 1e-12))))
+            return int(np.ceil(per_share.max() * (1 - 1e-12)))
+        return _whole(epoch_size, "epoch_size")
+
+    def _settle(self):
+        """Takes over what the latest iteration drew, if it counts."""
+        if self._epochs:
+            latest = self._epochs[max(self._epochs)]
+            if latest.counted:
+                self._next, self._drawn = latest.number + 1, latest.drawn
+
+    def _begin(self) -> Iterator[int]:
+        self._settle()
+        key = max(self._epochs, default=-1) + 1
+        self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 4}
+        self._epochs[key] = _Epoch(self._next, self._distribution.copy(), self._drawn.copy(), self.seed)
+        yield key
+
+    def _first_piece(self, key):
+        epoch = self._epochs[int(key)]
+        epoch.counted = self.num_batches == 1
+        yield self._piece(epoch, 0, 1)
+
+    def _other_pieces(self, key):
+        epoch = self._epochs[int(key)]
+        epoch.counted = True
+        full = self.epoch_rows // self.batch_size
+        first = 1
+        while first < full:
+            number = min(self._batches_a_piece(), full - first)
+            yield self._piece(epoch, first, number)
+            first += number
+        if max(full, 1) < self.num_batches:
+            yield self._piece(epoch, first, 1)
+
+    def _batches_a_piece(self):
+        row_bytes = sum(leaf.nbytes // max(len(leaf), 1) for leaf in tf.nest.flatten(self._arrays))
+        return int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
+
+    def _piece(self, epoch, first, number):
+        size = min(self.batch_size, self.epoch_rows - first * self.batch_size)
+        classes = batch_classes(epoch.distribution, number, size, first, epoch.rng(first), epoch.offset, self.exact)
+        flat = classes.reshape(-1)
+        rows = self._passes.draw(flat, epoch.drawn)
+        epoch.drawn = epoch.drawn + np.bincount(flat, minlength=self.num_classes)
+        return tf.nest.map_structure(
+            lambda leaf: leaf.take(rows, axis=0).reshape(number, size, *leaf.shape[1:]), self._arrays
+        )
+
+
+def _arrays(value, name):
+    """A nest of NumPy arrays; a list of arrays is a tuple of them, any other list is one array."""
+    if isinstance(value, Mapping):
+        return {key: _arrays(part, name) for key, part in value.items()}
+    if (
+        isinstance(value, (tuple, list))
+        and value
+        and all(hasattr(part, "shape") or isinstance(part, Mapping) for part in value)
+    ):
+        if all(np.ndim(part) == 0 for part in value if not isinstance(part, Mapping)):
+            return _arrays(np.asarray(value), name)
+        return tuple(_arrays(part, name) for part in value)
+    array = np.asarray(value)
+    if array.ndim == 0 or (array.dtype == object and not all(isinstance(item, (str, bytes)) for item in array.flat)):
+        raise ValueError(
+            f"`{name}` must be an array with a row for each sample, or a nest of them. Received: {type(value)}."
+        )
+    return array
+
+
+def _spec(leaf):
+    dtype = tf.string if leaf.dtype.kind in "OUS" else tf.as_dtype(leaf.dtype)
+    return tf.TensorSpec((None, None, *leaf.shape[1:]), dtype)
+
+
+def _common_length(parts):
+    lengths = {name: {len(leaf) for leaf in tf.nest.flatten(part)} for name, part in parts.items()}
+    if len(set().union(*lengths.values())) != 1:
+        received = ", ".join(f"{name} of {sorted(sizes)} rows" for name, sizes in lengths.items())
+        raise ValueError(f"`x`, `y` and `sample_weight` must have the same number of rows. Received: {received}.")
+    return lengths["x"].pop()
+
+
+def _class_of_rows(y, classes, rows):
+    """Class ids of all rows, and the classes' names where they have some."""
+    if classes is None:
+        if not isinstance(y, np.ndarray):
+            raise ValueError("`y` is a nest of arrays: pass the class to sample each row by as `classes`.")
+        return class_ids(y, name="y"), None
+    classes = np.asarray(classes)
+    if classes.ndim == 0 or len(classes) != rows:
+        raise ValueError(f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}.")
+    if classes.dtype.kind in "OUS":
+        names, ids = np.unique(classes.astype(str), return_inverse=True)
+        return ids.reshape(-1).astype(np.int64), names.tolist()
+    return class_ids(classes, name="classes"), None
+
+
+def _whole(value, name, least=1):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}.")
+    return int(value)

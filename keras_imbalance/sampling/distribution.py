@@ -1,0 +1,56 @@
+"""The live class distribution of a sampler: what callbacks read and set."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance.class_counts import check_distribution, target_distribution
+
+
+class LiveDistribution:
+    """A class distribution over counted classes that is checked whenever it is set.
+
+    Args:
+        counts: rows per class, int64 `(C,)`.
+        target: as in `target_distribution`.
+        class_names: names of the classes, for log keys and mappings. Defaults to the class numbers as text.
+    """
+
+    def __init__(self, counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
+        self._counts = counts
+        names = [str(i) for i in range(len(counts))] if class_names is None else [str(name) for name in class_names]
+        if isinstance(class_names, str) or len(names) != len(counts) or len(set(names)) != len(names):
+            raise ValueError(
+                f"`class_names` must hold {len(counts)} different names, one a class. Received: class_names={class_names!r}."
+            )
+        self._class_names = names
+        self._distribution = target_distribution(counts, target, names)
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """Rows of every class in the data, int64 `(C,)`."""
+        return self._counts.copy()
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self._counts)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, as log keys use them."""
+        return list(self._class_names)
+
+    @property
+    def distribution(self) -> np.ndarray:
+        """Share of every class in what is drawn, float64 `(C,)`, sum 1. Setting it takes effect at the next epoch."""
+        return self._distribution.copy()
+
+    @distribution.setter
+    def distribution(self, shares: Any) -> None:
+        self._distribution = check_distribution(shares, self._counts, "distribution")
+
+    def set_target(self, target: Any) -> None:
+        """Sets the distribution that a target stands for: a name, a number q, a mapping or an array of shares."""
+        self._distribution = target_distribution(self._counts, target, self._class_names)
