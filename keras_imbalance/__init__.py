@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING
 
 from keras_imbalance.callbacks import DynamicSampling, TwoPhaseLearning
 from keras_imbalance.class_counts import class_prior, class_weights, count_classes, target_distribution
-from keras_imbalance.losses import ClassBalancedLoss, CostMatrixLoss, FocalLoss
+from keras_imbalance.layers import CosineDense
+from keras_imbalance.losses import (
+    AsymmetricLoss,
+    ClassBalancedLoss,
+    CostMatrixLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+)
 from keras_imbalance.metrics import PerClassF1, PerClassPrecision, PerClassRecall
 from keras_imbalance.version import __version__
 
@@ -13,10 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArraySampler",
+    "AsymmetricLoss",
     "ClassBalancedLoss",
+    "CosineDense",
     "CostMatrixLoss",
     "DynamicSampling",
     "FocalLoss",
+    "LDAMLoss",
+    "LogitAdjustedLoss",
     "PerClassF1",
     "PerClassPrecision",
     "PerClassRecall",

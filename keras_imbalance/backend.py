@@ -23,6 +23,7 @@ serialize = keras.saving.serialize_keras_object
 deserialize = keras.saving.deserialize_keras_object
 custom_gradient = ops.custom_gradient
 name_scope = keras.name_scope
+initializer = keras.initializers.get
 
 __all__ = [
     "Callback",
@@ -33,6 +34,8 @@ __all__ = [
     "concrete",
     "custom_gradient",
     "deserialize",
+    "initializer",
+    "kept_logits",
     "keras_mask",
     "name_scope",
     "num_replicas",
@@ -73,6 +76,12 @@ class _MaskProbe(keras.losses.Loss):
 def keras_mask(y_pred: Any, like: Any) -> Any:
     """The mask that Keras keeps for `y_pred`, as ones and zeros of the shape of `like`."""
     return _MaskProbe()(ops.ones_like(like), y_pred)
+
+
+def kept_logits(y_pred: Any) -> Any:
+    """The logits that Keras keeps beside the output of a softmax or sigmoid activation, or None where it keeps none."""
+    logits = getattr(y_pred, "_keras_logits", None)
+    return logits if logits is not None and tuple(logits.shape) == tuple(y_pred.shape) else None
 
 
 def num_replicas() -> int:

@@ -219,7 +219,7 @@ def _mapped_shares(counts, target, class_names):
             f"`target` must leave something for the classes not named. Received shares that sum to {1 - left}."
         )
     others = np.where(rest, counts, 0.0)
-    return np.where(rest, max(left, 0.0) * others / max(others.sum(), 1.0), shares)
+    return np.where(rest, max(left, 0.0) * others / (others.sum() or 1.0), shares)
 
 
 def _count(ids, num_classes):
@@ -257,6 +257,9 @@ def _is_single_row(spec):
     shape = spec[1].shape
     if shape.rank != 1:
         return shape.rank == 0
-    x_shape = getattr(spec[0], "shape", None)
+    x = spec[0]
+    while isinstance(x, (Mapping, tuple, list)) and x:
+        x = next(iter(x.values() if isinstance(x, Mapping) else x))
+    x_shape = getattr(x, "shape", None)
     x_rows = x_shape[0] if x_shape is not None and x_shape.rank else None
     return shape[0] is not None and shape[0] > 1 and x_rows != shape[0]

@@ -59,14 +59,15 @@ def macro_mean(scores: Any, confusion: Any) -> Any:
     """Mean of the scores over the classes that are labelled or predicted; undefined (NaN) scores do not count.
 
     These are the classes scikit-learn averages over when `labels` is not given. The mean is 0 before any row was seen, and
-    NaN when no score is defined.
+    NaN when no score is defined or when the counts themselves hold NaN.
     """
     counted = present(confusion)
     defined = ops.where(ops.isnan(scores), ops.zeros_like(counted), counted)
     total = ops.sum(ops.where(defined > 0, scores, ops.zeros_like(scores)))
     undefined = ops.where(ops.sum(counted) > 0, float("nan"), 0.0)
     number = ops.sum(defined)
-    return ops.where(number > 0, total / ops.maximum(number, 1.0), ops.cast(undefined, total.dtype))
+    mean = ops.where(number > 0, total / ops.maximum(number, 1.0), ops.cast(undefined, total.dtype))
+    return ops.where(ops.isnan(ops.sum(confusion)), ops.full_like(mean, float("nan")), mean)
 
 
 def _ratio(numerator, denominator, zero_division):

@@ -127,9 +127,10 @@ def _align_ids(labels, predictions, channels, ignore_class):
     wrong = ops.logical_or(ids < 0, ids >= channels)
     if "float" in str(labels.dtype):
         wrong = ops.logical_or(wrong, ops.not_equal(ops.cast(ids, labels.dtype), labels))
+    counted = ops.logical_not(wrong)
     if valid is not None:
-        wrong = ops.logical_and(wrong, valid)
-        ids = ops.where(valid, ids, 0)
+        wrong, counted = ops.logical_and(wrong, valid), ops.logical_and(counted, valid)
+    ids = ops.where(counted, ids, ops.zeros_like(ids))
     return Aligned("ids", ids, predictions, valid, wrong)
 
 
@@ -157,7 +158,9 @@ def _align_distribution(labels, predictions, channels, ignore_class):
     valid = None
     if ignore_class is not None and 0 <= ignore_class < channels:
         valid = ops.not_equal(ops.argmax(labels, axis=-1), ignore_class)
-    wrong = ops.abs(ops.sum(labels, axis=-1) - 1) > ROW_SUM_TOLERANCE
+    # Written so that NaN is wrong too.
+    sums_to_one = ops.abs(ops.sum(labels, axis=-1) - 1) <= ROW_SUM_TOLERANCE
+    wrong = ops.logical_not(ops.logical_and(sums_to_one, ops.min(labels, axis=-1) >= 0))
     if valid is not None:
         wrong = ops.logical_and(wrong, valid)
     return Aligned("distribution", labels, predictions, valid, wrong)

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Loss, compute_dtype, keras_mask, name_scope, num_replicas, ops
+from keras_imbalance.backend import Loss, compute_dtype, kept_logits, keras_mask, name_scope, num_replicas, ops
+from keras_imbalance.class_counts import check_counts
 from keras_imbalance.labels import Aligned, align, spread_weights
 from keras_imbalance.losses.log_space import logits_of
 
@@ -62,6 +63,17 @@ class ImbalanceLoss(Loss):
     def check_channels(self, num_channels: int, sigmoid: bool) -> None:
         """Raises when what the loss was built with does not suit predictions of this many channels."""
 
+    def check_table(self, table: Any, argument: str, num_channels: int, sigmoid: bool) -> None:
+        """Raises unless `table`, made from `argument`, has one value a class of predictions of this many channels."""
+        expected: tuple = (2,) if sigmoid else (num_channels,)
+        if self.multi_label:
+            expected = (num_channels, 2)
+        if np.shape(table) != expected:
+            raise ValueError(
+                f"`{argument}` must have the shape {expected} for predictions of {num_channels} channels. "
+                f"Received: shape {np.shape(table)}."
+            )
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self._losses_and_valid(y_true, y_pred)[0]
 
@@ -78,14 +90,20 @@ class ImbalanceLoss(Loss):
 
     def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
         """Loss of each place `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
-        logits = logits_of(aligned.predictions, self.from_logits, aligned.form == "sigmoid")
+        logits = aligned.predictions
+        if not self.from_logits:
+            kept = kept_logits(y_pred)
+            if kept is None:
+                logits = logits_of(logits, aligned.form == "sigmoid")
+            else:
+                logits = ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1)
         targets = self._smoothed(aligned, logits)
         return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
 
     def _losses_and_valid(self, y_true, y_pred):
         """Loss of each place `(...)` and, as floats of that shape, which of them count (None: all)."""
-        y_pred = ops.cast(y_pred, compute_dtype(self.dtype))
-        aligned = align(y_true, y_pred, self.axis, self.multi_label, self.ignore_class)
+        predictions = ops.cast(y_pred, compute_dtype(self.dtype))
+        aligned = align(y_true, predictions, self.axis, self.multi_label, self.ignore_class)
         sigmoid = aligned.form == "sigmoid"
         self.check_channels(y_pred.shape[self.axis], sigmoid)
         losses, valid = self.element_losses(aligned, y_true, y_pred), aligned.valid
@@ -132,6 +150,17 @@ class ImbalanceLoss(Loss):
             "axis": self.axis,
             "dtype": self.dtype,
         }
+
+
+def check_counts_shape(class_counts: Any, multi_label: bool) -> np.ndarray:
+    """Counts as float64 rows: `(1, C)`, or `(C, 2)` with `multi_label`; raises unless they are positive and finite."""
+    rows = np.asarray(class_counts)
+    if multi_label and (rows.ndim != 2 or rows.shape[1] != 2):
+        raise ValueError(
+            "`class_counts` must have the shape (C, 2) with multi_label: for each label the rows without it, then "
+            f"those with it. Received: shape {rows.shape}."
+        )
+    return np.stack([check_counts(row, "class_counts") for row in (rows if multi_label else rows[None])])
 
 
 def per_class(table: Any, targets: Any, like: Any) -> Any:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Loss, deserialize, ops, register, serialize
-from keras_imbalance.class_counts import check_counts, class_weights
+from keras_imbalance.class_counts import class_weights
 from keras_imbalance.labels import Aligned
-from keras_imbalance.losses.base import ImbalanceLoss, per_class
+from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, per_class
 from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
 
 
@@ -80,30 +80,13 @@ class ClassBalancedLoss(ImbalanceLoss):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
         self.loss = loss
         self.scheme, self.beta, self.normalize = scheme, float(beta), normalize
-        rows = np.asarray(class_counts)
-        if multi_label and (rows.ndim != 2 or rows.shape[1] != 2):
-            raise ValueError(
-                "`class_counts` must have the shape (C, 2) with multi_label: for each label the rows without it, then "
-                f"those with it. Received: shape {rows.shape}."
-            )
-        self.class_counts = rows.tolist()
-        self.class_weights = self._weights_of(rows).tolist()
-
-    def _weights_of(self, rows):
-        if rows.ndim == 2 and self.multi_label:
-            return np.stack([self._weights_of(row) for row in rows])
-        return class_weights(check_counts(rows, "class_counts"), self.scheme, self.beta, self.normalize)
+        self.class_counts = np.asarray(class_counts).tolist()
+        rows = check_counts_shape(class_counts, self.multi_label)
+        weights = np.stack([class_weights(row, scheme, beta, normalize) for row in rows])
+        self.class_weights = weights.reshape(np.shape(class_counts)).tolist()
 
     def check_channels(self, num_channels: int, sigmoid: bool) -> None:
-        expected: tuple = (2,) if sigmoid else (num_channels,)
-        if self.multi_label:
-            expected = (num_channels, 2)
-        shape = np.shape(self.class_weights)
-        if shape != expected:
-            raise ValueError(
-                f"`class_counts` must have the shape {expected} for predictions of {num_channels} channels. "
-                f"Received: shape {shape}."
-            )
+        self.check_table(self.class_weights, "class_counts", num_channels, sigmoid)
         if isinstance(self.loss, ImbalanceLoss):
             self.loss.check_channels(num_channels, sigmoid)
 

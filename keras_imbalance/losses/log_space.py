@@ -12,12 +12,13 @@ from keras_imbalance.backend import custom_gradient, ops
 TINY = 1e-37  # stands for a sum of exponentials that underflows; its logarithm is -85
 
 
-def true_class_log_odds(logits: Any, labels: Any) -> Any:
+def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
     """log(p_y / (1 - p_y)) of the true class y, equal to z_y - logsumexp of the other logits.
 
     Args:
         logits: float `(..., C)`, C >= 2.
         labels: int32 `(...)`, ids of the true class.
+        scale: what the logits are multiplied with first. Differences are scaled, not logits: that keeps their digits.
 
     Returns:
         float `(...)`.
@@ -26,20 +27,26 @@ def true_class_log_odds(logits: Any, labels: Any) -> Any:
 
     @custom_gradient
     def log_odds(logits):
-        highest = ops.max(logits, axis=-1, keepdims=True)
-        shifted = logits - highest
+        shifted = relative(logits)
+        shifted = shifted if scale == 1 else scale * shifted
         zeros = ops.zeros_like(logits)
         others = ops.where(is_true, zeros, ops.exp(shifted))
         total = ops.maximum(ops.sum(others, axis=-1), TINY)
         true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
 
         def grad(*args, upstream=None):
-            upstream = ops.expand_dims(args[0] if upstream is None else upstream, -1)
+            upstream = scale * ops.expand_dims(args[0] if upstream is None else upstream, -1)
             return ops.where(is_true, upstream, others * (-upstream / ops.expand_dims(total, -1)))
 
         return true - ops.log(total), grad
 
     return log_odds(logits)
+
+
+def relative(logits: Any) -> Any:
+    """Logits `(..., C)` less the largest of their row, which counts as a constant: softmax sees no difference."""
+    highest = ops.max(logits, axis=-1, keepdims=True, initial=-float("inf"))  # an empty batch has no largest
+    return logits - ops.stop_gradient(highest)
 
 
 def focal(log_odds: Any, gamma: float) -> Any:
@@ -67,7 +74,7 @@ def distribution_focal(logits: Any, targets: Any, gamma: float) -> Any:
 
     @custom_gradient
     def loss(logits):
-        shifted = logits - ops.max(logits, axis=-1, keepdims=True)
+        shifted = relative(logits)
         exponentials = ops.exp(shifted)
         is_highest = shifted >= 0
         rest = ops.sum(ops.where(is_highest, ops.zeros_like(logits), exponentials), axis=-1, keepdims=True)
@@ -139,6 +146,39 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
     return loss(logits)
 
 
+def asymmetric(logits: Any, labels: Any, gamma_positive: float, gamma_negative: float, clip: float) -> Any:
+    """-y (1 - p)^g+ log p - (1 - y) m^g- log(1 - m), p = sigmoid(logits), m = max(p - clip, 0), element by element."""
+    zeros = ops.zeros_like(labels)
+    positive = sigmoid_focal(logits, labels, zeros, gamma_positive)
+    if clip == 0:
+        return positive + sigmoid_focal(logits, zeros, 1 - labels, gamma_negative)
+    return positive + (1 - labels) * _clipped_negative(logits, gamma_negative, clip)
+
+
+def _clipped_negative(logits, gamma, clip):
+    """-m^gamma log(1 - m) with m = max(sigmoid(logits) - clip, 0)."""
+
+    @custom_gradient
+    def loss(logits):
+        p_1, p_0 = ops.sigmoid(logits), ops.sigmoid(-logits)
+        counts = p_1 > clip
+        # What is clipped is kept away from 0, where a root has no slope.
+        shifted = ops.where(counts, p_1 - clip, ops.ones_like(logits) * 0.5)
+        surprise = -ops.log1p(-shifted)
+        modulator = power(shifted, gamma)
+        modulator = ops.ones_like(logits) if modulator is None else modulator
+        zeros = ops.zeros_like(logits)
+
+        def grad(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            slope = modulator * (gamma * surprise / shifted + 1 / (1 - shifted))
+            return upstream * ops.where(counts, p_1 * p_0 * slope, zeros)
+
+        return ops.where(counts, modulator * surprise, zeros), grad
+
+    return loss(logits)
+
+
 def power(base: Any, exponent: float) -> Any:
     """base^exponent for a base in [0, 1], by multiplication for small whole exponents; None stands for exponent 0."""
     if exponent == 0:
@@ -166,7 +206,7 @@ def expected_cost(logits: Any, costs: Any) -> Any:
     Returns:
         float `(...)`.
     """
-    shifted = logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True))
+    shifted = relative(logits)
     likeliest = ops.expand_dims(ops.argmax(logits, axis=-1), -1)
     base = ops.take_along_axis(costs, likeliest, axis=-1)
     exponentials = ops.exp(shifted)
@@ -174,13 +214,10 @@ def expected_cost(logits: Any, costs: Any) -> Any:
     return ops.squeeze(base, -1) + excess
 
 
-def logits_of(predictions: Any, from_logits: bool, sigmoid: bool) -> Any:
-    """Logits of predictions, which are logits already or probabilities.
+def logits_of(probabilities: Any, sigmoid: bool) -> Any:
+    """Logits whose softmax or sigmoid gives the probabilities, as far as these still know them.
 
-    A probability holds less than its logit did: float32 cannot tell 1 - 1e-8 from 1. Where that matters, leave the
-    activation out of the last layer and pass from_logits=True.
+    A probability holds less than its logit did: float32 cannot tell 1 - 1e-8 from 1.
     """
-    if from_logits:
-        return predictions
-    log_p = ops.log(ops.maximum(predictions, TINY))
-    return log_p - ops.log(ops.maximum(1 - predictions, TINY)) if sigmoid else log_p
+    log_p = ops.log(ops.maximum(probabilities, TINY))
+    return log_p - ops.log(ops.maximum(1 - probabilities, TINY)) if sigmoid else log_p

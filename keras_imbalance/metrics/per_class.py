@@ -112,11 +112,11 @@ class PerClassF1(PerClassMetric):
 
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        beta: weight of recall against precision, > 0. Defaults to 1.
         class_names: names for the log keys. Defaults to the class numbers.
         threshold: a sigmoid above it is class 1; 0 for logits. Defaults to 0.5.
         ignore_class: label whose places count nowhere. Defaults to None.
         zero_division: score of a class that is neither labelled nor predicted: 0, 1 or NaN. Defaults to 0.
+        beta: weight of recall against precision, > 0. Defaults to 1.
         name: prefix of the keys. Defaults to "f1".
         dtype: as in Keras.
 
@@ -131,11 +131,11 @@ class PerClassF1(PerClassMetric):
     def __init__(
         self,
         num_classes: int,
-        beta: float = 1.0,
         class_names: Sequence[str] | None = None,
         threshold: float = 0.5,
         ignore_class: int | None = None,
         zero_division: float = 0.0,
+        beta: float = 1.0,
         name: str = "f1",
         dtype: Any = None,
     ):

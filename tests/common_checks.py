@@ -1,0 +1,217 @@
+"""Checks that every public loss, metric and layer passes. `tests/test_common.py` runs the table over all of them.
+
+A new public class is entered in the table of its kind; a test fails while one is missing.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+from loss_gradients import loss_and_gradient, to_float64
+
+import keras_imbalance as ki
+
+C = 4
+COUNTS = [400, 60, 30, 10]
+PAIRS = [[300, 100], [380, 20], [200, 200], [390, 10]]
+COSTS = (np.arange(16).reshape(4, 4) * (1 - np.eye(4))).tolist()
+
+# Each entry builds the loss for softmax predictions of C channels that are logits.
+SOFTMAX_LOSSES = {
+    "FocalLoss": lambda **kw: ki.FocalLoss(gamma=1.5, alpha=[0.1, 0.5, 0.7, 1.0], from_logits=True, **kw),
+    "ClassBalancedLoss": lambda **kw: ki.ClassBalancedLoss(COUNTS, from_logits=True, **kw),
+    "ClassBalancedLoss of FocalLoss": lambda reduction="sum_over_batch_size", name=None, dtype=None, **kw: (
+        ki.ClassBalancedLoss(
+            COUNTS,
+            "effective_number",
+            loss=ki.FocalLoss(from_logits=True, reduction=None, **kw),
+            reduction=reduction,
+            dtype=dtype,
+        )
+    ),
+    "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss(COSTS, from_logits=True, **kw),
+    "CostMatrixLoss regularized": lambda **kw: ki.CostMatrixLoss(COSTS, "regularized", from_logits=True, **kw),
+    "CostMatrixLoss softmax_margin": lambda **kw: ki.CostMatrixLoss(COSTS, "softmax_margin", from_logits=True, **kw),
+    "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss(COUNTS, from_logits=True, **kw),
+    "LDAMLoss": lambda **kw: ki.LDAMLoss(COUNTS, scale=2.0, class_weights=[1, 2, 3, 4], **kw),
+}
+# Each entry builds the loss for one sigmoid channel of logits.
+BINARY_LOSSES = {
+    "FocalLoss": lambda **kw: ki.FocalLoss(gamma=1.5, alpha=0.25, from_logits=True, **kw),
+    "ClassBalancedLoss": lambda **kw: ki.ClassBalancedLoss([90, 10], from_logits=True, **kw),
+    "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss([[0, 1], [5, 0]], "regularized", from_logits=True, **kw),
+    "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss([90, 10], from_logits=True, **kw),
+    "LDAMLoss": lambda **kw: ki.LDAMLoss([90, 10], scale=2.0, class_weights=[1, 3], **kw),
+    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(1, 4, from_logits=True, **kw),
+}
+# Each entry builds the loss for C sigmoid channels of logits.
+MULTI_LABEL_LOSSES = {
+    "FocalLoss": lambda **kw: ki.FocalLoss(alpha=[0.1, 0.2, 0.3, 0.4], from_logits=True, multi_label=True, **kw),
+    "ClassBalancedLoss": lambda **kw: ki.ClassBalancedLoss(PAIRS, from_logits=True, multi_label=True, **kw),
+    "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss([[0, 1], [5, 0]], from_logits=True, multi_label=True, **kw),
+    "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss(PAIRS, from_logits=True, multi_label=True, **kw),
+    "LDAMLoss": lambda **kw: ki.LDAMLoss(PAIRS, scale=2.0, multi_label=True, **kw),
+    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(0, 4, from_logits=True, **kw),
+}
+LAYERS = {"CosineDense": lambda: ki.CosineDense(3)}
+
+
+def softmax_batch(shape=(12,), seed=0):
+    """Labels of `shape` and logits of `shape + (C,)`."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, C, shape), rng.normal(scale=3, size=(*shape, C)).astype("float32")
+
+
+def one_hot(labels, axis=-1):
+    return np.moveaxis(np.eye(C, dtype="float32")[labels], -1, axis)
+
+
+def values(loss, y_true, y_pred, sample_weight=None):
+    return to_float64(loss(y_true, y_pred, sample_weight))
+
+
+def check_label_forms(build):
+    """Ids, (N, 1), one-hot, any leading shape and any axis: the same losses, and each place its own."""
+    loss, per_axis = build(reduction=None), build(reduction=None, axis=1)
+    labels, logits = softmax_batch()
+    expected = values(loss, labels, logits)
+    assert expected.shape == labels.shape
+    for form in (labels[:, None], one_hot(labels), labels.astype("float32"), labels.astype("uint8")):
+        np.testing.assert_allclose(values(loss, form, logits), expected, rtol=1e-5, atol=1e-7)
+    for shape in ((12,), (3, 4), (2, 2, 3)):
+        places, channels = labels.reshape(shape), logits.reshape(*shape, C)
+        for form in (places, places[..., None], one_hot(places)):
+            np.testing.assert_allclose(
+                values(loss, form, channels), expected.reshape(shape), rtol=1e-5, atol=1e-7
+            )
+        if len(shape) > 1:
+            moved = np.moveaxis(channels, -1, 1)
+            for form in (places, np.expand_dims(places, 1), one_hot(places, 1)):
+                np.testing.assert_allclose(values(per_axis, form, moved), expected.reshape(shape), rtol=1e-5, atol=1e-7)
+
+
+def check_equal_sides(build):
+    """Batch, height and width alike, where a wrong broadcast would pass the shapes unnoticed."""
+    loss = build(reduction=None)
+    labels, logits = softmax_batch((C, C, C), seed=1)
+    expected = values(loss, labels.reshape(-1), logits.reshape(-1, C)).reshape(C, C, C)
+    for form in (labels, labels[..., None], one_hot(labels)):
+        np.testing.assert_allclose(values(loss, form, logits), expected, rtol=1e-5, atol=1e-7)
+    weights = np.random.default_rng(2).uniform(size=C)
+    weighted = values(loss, labels, logits, weights)
+    np.testing.assert_allclose(weighted, expected * weights[:, None, None], rtol=1e-5, atol=1e-7)
+
+
+def check_soft_labels(build):
+    """A soft label that is one-hot after all is the hard label; smoothing equals smoothed labels."""
+    labels, logits = softmax_batch()
+    smoothed = one_hot(labels) * 0.9 + 0.1 / C
+    if not isinstance(build(), ki.ClassBalancedLoss):  # its weights follow the label as given, not as smoothed
+        by_loss = values(build(reduction=None, label_smoothing=0.1), labels, logits)
+        np.testing.assert_allclose(by_loss, values(build(reduction=None), smoothed, logits), rtol=1e-5)
+    gradient = loss_and_gradient(build(reduction="sum"), smoothed.astype("float32"), logits)[1]
+    assert np.isfinite(gradient).all()
+
+
+def check_ignored(build, ignored):
+    """A masked batch equals the batch without the ignored places, whatever they hold, in loss and gradient."""
+    labels, logits = softmax_batch()
+    kept = np.arange(12) % 3 != 0
+    marked = np.where(kept, labels, ignored)
+    logits_with_junk = np.where(kept[:, None], logits, 1e4).astype("float32")
+    weights = np.linspace(0.5, 2, 12)
+    for reduction in ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight"):
+        loss, plain = build(reduction=reduction, ignore_class=ignored), build(reduction=reduction)
+        for given in (None, weights):
+            part = None if given is None else given[kept]
+            got, gradient = loss_and_gradient(loss, marked, logits_with_junk, given)
+            wanted, wanted_gradient = loss_and_gradient(plain, labels[kept], logits[kept], part)
+            np.testing.assert_allclose(got, wanted, rtol=1e-5)
+            np.testing.assert_allclose(gradient[kept], wanted_gradient, rtol=1e-4, atol=1e-7)
+            assert (gradient[~kept] == 0).all()
+    nothing, gradient = loss_and_gradient(build(ignore_class=ignored), np.full(12, ignored), logits)
+    assert nothing == 0
+    assert (gradient == 0).all()
+
+
+def check_reductions(build, labels, logits):
+    """Reductions and sample weights follow Keras's rules."""
+    rows = values(build(reduction=None), labels, logits)
+    weights = np.random.default_rng(3).uniform(0.1, 2, len(rows))
+    for given in (weights, weights[:, None]):
+        np.testing.assert_allclose(values(build(reduction=None), labels, logits, given), rows * weights, rtol=1e-5)
+    expected = {
+        "sum": (rows.sum(), (rows * weights).sum()),
+        "mean": (rows.mean(), (rows * weights).mean()),
+        "sum_over_batch_size": (rows.mean(), (rows * weights).mean()),
+        "mean_with_sample_weight": (rows.mean(), (rows * weights).sum() / weights.sum()),
+    }
+    for reduction, (plain, weighted) in expected.items():
+        np.testing.assert_allclose(values(build(reduction=reduction), labels, logits), plain, rtol=1e-5)
+        np.testing.assert_allclose(values(build(reduction=reduction), labels, logits, weights), weighted, rtol=1e-5)
+
+
+def check_empty(build, labels, logits):
+    """An empty batch gives 0."""
+    for reduction in ("sum", "mean", "sum_over_batch_size", "mean_with_sample_weight"):
+        assert values(build(reduction=reduction), labels[:0], logits[:0]) == 0
+
+
+def check_keras_mask(build, labels, logits):
+    """Places that a Keras mask hides count nowhere."""
+    features = np.concatenate([logits, logits, np.zeros_like(logits)]).reshape(3, len(logits), -1)[:, :4]
+    places = np.stack([labels[:4], labels[:4], labels[4:8]])
+    model = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Masking(0.0)])
+    model.add(keras.layers.Dense(logits.shape[-1], kernel_initializer="identity"))
+    model.compile("sgd", loss=build())
+    masked = model.evaluate(features, places, verbose=0)
+    np.testing.assert_allclose(masked, values(build(), labels[:4], logits[:4]), rtol=1e-4)
+
+
+def check_round_trip(build, labels, logits, path):
+    """A reloaded loss, and a model compiled with it, give equal values without custom_objects."""
+    loss = build()
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    assert again.get_config() == loss.get_config()
+    assert values(again, labels, logits) == values(loss, labels, logits)
+    model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
+    model.compile("sgd", loss=loss)
+    model.save(path)
+    reloaded = keras.models.load_model(path)
+    assert type(reloaded.loss) is type(loss)
+    assert reloaded.evaluate(logits, labels, verbose=0) == model.evaluate(logits, labels, verbose=0)
+
+
+def check_jit(build, labels, logits):
+    """Compiled or not, a fit gives the same weights."""
+    weights = []
+    for jit_compile in (False, True):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
+        model.compile(keras.optimizers.SGD(0.1), loss=build(), jit_compile=jit_compile)
+        history = model.fit(logits, labels, epochs=2, batch_size=4, shuffle=False, verbose=0)
+        assert np.isfinite(history.history["loss"]).all()
+        weights.append(model.get_weights()[0])
+    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4, atol=1e-6)
+
+
+def check_mixed_precision(build, labels, logits):
+    """Half-precision predictions are computed in float32: the loss is that of the rounded predictions."""
+    for dtype in ("float16", "bfloat16"):
+        half = ops.cast(logits, dtype)
+        got = values(build(dtype=dtype), labels, half)
+        np.testing.assert_allclose(got, values(build(), labels, ops.cast(half, "float32")), rtol=1e-6)
+
+
+def check_wrong_labels(build, labels, logits):
+    """A label that is none raises where it can be seen, and shows as NaN where a compiled graph cannot raise."""
+    wrong = labels.copy()
+    wrong[1] = 99
+    try:
+        build()(wrong, logits)
+    except ValueError as error:
+        assert "y_true" in str(error)
+    else:
+        raise AssertionError("a label out of range was taken")
+    model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
+    model.compile("sgd", loss=build())
+    assert np.isnan(model.evaluate(logits, wrong, verbose=0))

@@ -1,0 +1,122 @@
+"""Runs the table of common checks over every public class."""
+
+import common_checks as checks
+import keras
+import numpy as np
+import pytest
+
+import keras_imbalance as ki
+
+KINDS = {
+    "softmax": checks.SOFTMAX_LOSSES,
+    "binary": checks.BINARY_LOSSES,
+    "multi_label": checks.MULTI_LABEL_LOSSES,
+}
+ALL = [(kind, name) for kind, table in KINDS.items() for name in table]
+
+
+def batch(kind):
+    labels, logits = checks.softmax_batch()
+    if kind == "softmax":
+        return labels, logits
+    if kind == "binary":
+        return (labels > 1).astype("float32")[:, None], logits[:, :1]
+    return (logits[:, ::-1] > 1).astype("float32"), logits
+
+
+def public(base):
+    return {name for name in ki.__all__ if isinstance(getattr(ki, name), type) and issubclass(getattr(ki, name), base)}
+
+
+def test_every_public_loss_is_in_the_tables():
+    entered = {name.split()[0] for table in KINDS.values() for name in table}
+    assert entered == public(keras.losses.Loss)
+
+
+def test_every_public_layer_is_in_the_table():
+    assert set(checks.LAYERS) == public(keras.layers.Layer)
+
+
+@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
+@pytest.mark.parametrize("check", [checks.check_label_forms, checks.check_equal_sides, checks.check_soft_labels])
+def test_labels(check, name):
+    check(checks.SOFTMAX_LOSSES[name])
+
+
+@pytest.mark.parametrize("ignored", [255, -1, 2])
+@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
+def test_ignored_places_count_nowhere(name, ignored):
+    if ignored == 2:  # a class among the others: ids and one-hot rows of it are left out alike
+        labels, logits = checks.softmax_batch()
+        loss = checks.SOFTMAX_LOSSES[name](ignore_class=2)
+        plain = checks.values(checks.SOFTMAX_LOSSES[name](), labels[labels != 2], logits[labels != 2])
+        for form in (labels, checks.one_hot(labels)):
+            np.testing.assert_allclose(checks.values(loss, form, logits), plain, rtol=1e-5)
+    else:
+        checks.check_ignored(checks.SOFTMAX_LOSSES[name], ignored)
+
+
+@pytest.mark.parametrize("name", checks.BINARY_LOSSES)
+def test_binary_labels_with_and_without_the_channel_axis(name):
+    loss = checks.BINARY_LOSSES[name](reduction=None)
+    labels, logits = batch("binary")
+    expected = checks.values(loss, labels, logits)
+    np.testing.assert_array_equal(checks.values(loss, labels[:, 0], logits), expected)
+    mask = checks.values(loss, labels.reshape(3, 2, 2), logits.reshape(3, 2, 2, 1))
+    np.testing.assert_array_equal(mask, expected.reshape(3, 2, 2))
+    ignoring = checks.BINARY_LOSSES[name](ignore_class=-1)
+    marked = np.where(np.arange(12)[:, None] < 4, -1, labels)
+    np.testing.assert_allclose(checks.values(ignoring, marked, logits), expected[4:].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", checks.MULTI_LABEL_LOSSES)
+def test_multi_label_is_the_mean_over_labels_that_count(name):
+    loss = checks.MULTI_LABEL_LOSSES[name](reduction=None)
+    labels, logits = batch("multi_label")
+    rows = checks.values(loss, labels, logits)
+    ignoring = checks.MULTI_LABEL_LOSSES[name](reduction=None, ignore_class=-1)
+    parts = []
+    for j in range(checks.C):
+        marked = np.where(np.arange(checks.C) == j, labels, -1)
+        parts.append(checks.values(ignoring, marked, logits))
+    np.testing.assert_allclose(np.mean(parts, axis=0), rows, rtol=1e-5)
+    moved = checks.MULTI_LABEL_LOSSES[name](reduction=None, axis=1)
+    images, planes = logits.reshape(2, 2, 3, 4), labels.reshape(2, 2, 3, 4)
+    at_axis_1 = checks.values(moved, np.moveaxis(planes, -1, 1), np.moveaxis(images, -1, 1))
+    np.testing.assert_allclose(at_axis_1, rows.reshape(2, 2, 3), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.check_reductions,
+        checks.check_empty,
+        checks.check_jit,
+        checks.check_mixed_precision,
+        checks.check_wrong_labels,
+    ],
+)
+def test_loss(check, kind, name):
+    check(KINDS[kind][name], *batch(kind))
+
+
+@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
+def test_keras_mask(name):
+    checks.check_keras_mask(checks.SOFTMAX_LOSSES[name], *batch("softmax"))
+
+
+@pytest.mark.parametrize(("kind", "name"), ALL)
+def test_round_trip(kind, name, tmp_path):
+    checks.check_round_trip(KINDS[kind][name], *batch(kind), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("name", checks.LAYERS)
+def test_layer_survives_saving_and_mixed_precision(name, tmp_path):
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), checks.LAYERS[name]()])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
+    half = type(model.layers[0]).from_config({**model.layers[0].get_config(), "dtype": "mixed_float16"})
+    assert np.isfinite(keras.ops.convert_to_numpy(half(x * 1e4)).astype("float32")).all()
