@@ -110,7 +110,9 @@ class ImbalanceLoss(Loss):
         if valid is not None:
             losses = ops.where(valid, losses, ops.zeros_like(losses))
             valid = ops.cast(valid, losses.dtype)
-        if sigmoid and valid is None:
+        if sigmoid and losses.shape[-1] == 1:
+            losses, valid = ops.squeeze(losses, -1), None if valid is None else ops.squeeze(valid, -1)
+        elif sigmoid and valid is None:
             losses = ops.mean(losses, axis=-1)
         elif sigmoid:
             number = ops.sum(valid, axis=-1)

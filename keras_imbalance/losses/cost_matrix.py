@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_imbalance.backend import ops, register
 from keras_imbalance.losses.base import ImbalanceLoss
-from keras_imbalance.losses.log_space import cross_entropy, expected_cost
+from keras_imbalance.losses.log_space import cross_entropy, expected_cost, regularized_cost
 
 FORMULATIONS = ("expected_cost", "regularized", "softmax_margin")
 
@@ -103,8 +103,9 @@ class CostMatrixLoss(ImbalanceLoss):
         if self.formulation == "softmax_margin":
             own = ops.take(ops.diagonal(matrix), targets, axis=0) if is_ids else ops.sum(targets * costs, axis=-1)
             return cross_entropy(logits + costs, targets) + own
-        cost = expected_cost(logits, costs)
-        return cost if self.formulation == "expected_cost" else cross_entropy(logits, targets) + self.weight * cost
+        if self.formulation == "regularized":
+            return regularized_cost(logits, targets, costs, self.weight)
+        return expected_cost(logits, costs)
 
     def get_config(self) -> dict:
         own = {"cost_matrix": self.cost_matrix, "formulation": self.formulation, "weight": self.weight}

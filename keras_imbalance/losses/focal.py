@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
-from keras_imbalance.losses.base import ImbalanceLoss, per_class
+from keras_imbalance.losses.base import ImbalanceLoss
 from keras_imbalance.losses.log_space import sigmoid_focal, softmax_focal
 
 
@@ -78,12 +78,8 @@ class FocalLoss(ImbalanceLoss):
             raise ValueError(f"`alpha` must be in [0, 1] for each label. Received: alpha={self.alpha}.")
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
-        if self.alpha is None:
-            return softmax_focal(logits, targets, self.gamma)
-        if "int" in str(targets.dtype):
-            losses = softmax_focal(logits, targets, self.gamma)
-            return losses * per_class(self.alpha, targets, losses)
-        return softmax_focal(logits, targets * ops.convert_to_tensor(self.alpha, dtype=logits.dtype), self.gamma)
+        weights = None if self.alpha is None else ops.convert_to_tensor(self.alpha, dtype=logits.dtype)
+        return softmax_focal(logits, targets, self.gamma, weights)
 
     def sigmoid_loss(self, logits: Any, targets: Any) -> Any:
         positive, negative = targets, 1 - targets

@@ -17,13 +17,15 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
 
     Args:
         logits: float `(..., C)`, C >= 2.
-        labels: int32 `(...)`, ids of the true class.
+        labels: int32 ids `(...)` of the true class, or bool `(..., C)` that marks it.
         scale: what the logits are multiplied with first. Differences are scaled, not logits: that keeps their digits.
 
     Returns:
         float `(...)`.
     """
-    is_true = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype="int32"))
+    is_true = labels
+    if len(labels.shape) < len(logits.shape):
+        is_true = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype="int32"))
 
     @custom_gradient
     def log_odds(logits):
@@ -60,18 +62,32 @@ def focal(log_odds: Any, gamma: float) -> Any:
     return ops.exp(-gamma * ops.softplus(log_odds)) * cross_entropy
 
 
-def distribution_focal(logits: Any, targets: Any, gamma: float) -> Any:
-    """sum_j t_j (1 - p_j)^gamma (-log p_j) for targets over every class; gamma = 0 is cross-entropy.
+def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
+    """sum_j w_j t_j (1 - p_j)^gamma (-log p_j) for targets over every class; gamma = 0 is cross-entropy.
 
     Args:
         logits: float `(..., C)`.
-        targets: float `(..., C)`, not negative; they need not sum to 1.
+        targets: float `(..., C)`, shares that sum to 1.
         gamma: exponent, >= 0.
+        weights: None, or float `(C,)`.
 
     Returns:
         float `(...)`.
     """
+    # One-hot rows are the usual case and need one power a row, not C.
+    one_hot = ops.all(ops.equal(ops.max(targets, axis=-1, initial=0.0), 1.0))
 
+    def hard():
+        losses = focal(true_class_log_odds(logits, targets > 0.5), gamma)
+        return losses if weights is None else losses * ops.sum(targets * weights, axis=-1)
+
+    def soft():
+        return _soft_focal(logits, targets if weights is None else targets * weights, gamma)
+
+    return ops.cond(one_hot, hard, soft)
+
+
+def _soft_focal(logits, targets, gamma):
     @custom_gradient
     def loss(logits):
         shifted = relative(logits)
@@ -99,11 +115,12 @@ def distribution_focal(logits: Any, targets: Any, gamma: float) -> Any:
     return loss(logits)
 
 
-def softmax_focal(logits: Any, targets: Any, gamma: float) -> Any:
-    """Focal loss `(...)` of logits `(..., C)` under int32 ids `(...)` or shares `(..., C)`; gamma = 0 is cross-entropy."""
-    if "int" in str(targets.dtype):
-        return focal(true_class_log_odds(logits, targets), gamma)
-    return distribution_focal(logits, targets, gamma)
+def softmax_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
+    """Focal loss `(...)` of logits `(..., C)` under int32 ids `(...)` or shares `(..., C)`, weighted by class `(C,)`."""
+    if "int" not in str(targets.dtype):
+        return distribution_focal(logits, targets, gamma, weights)
+    losses = focal(true_class_log_odds(logits, targets), gamma)
+    return losses if weights is None else losses * ops.take(weights, targets, axis=0)
 
 
 def cross_entropy(logits: Any, targets: Any) -> Any:
@@ -128,7 +145,8 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
         surprise_1 = ops.relu(-logits) + log_total
         surprise_0 = ops.relu(logits) + log_total
         is_positive = logits >= 0
-        larger, smaller = 1 / (1 + small), small / (1 + small)
+        larger = 1 / (1 + small)
+        smaller = small * larger
         p_1 = ops.where(is_positive, larger, smaller)
         p_0 = ops.where(is_positive, smaller, larger)
         modulator_1, modulator_0 = power(p_0, gamma), power(p_1, gamma)
@@ -206,12 +224,63 @@ def expected_cost(logits: Any, costs: Any) -> Any:
     Returns:
         float `(...)`.
     """
-    shifted = relative(logits)
-    likeliest = ops.expand_dims(ops.argmax(logits, axis=-1), -1)
-    base = ops.take_along_axis(costs, likeliest, axis=-1)
-    exponentials = ops.exp(shifted)
-    excess = ops.sum((costs - base) * exponentials, axis=-1) / ops.sum(exponentials, axis=-1)
-    return ops.squeeze(base, -1) + excess
+
+    @custom_gradient
+    def loss(logits):
+        cost, by_logits = _expected_cost(ops.exp(relative(logits)), costs)
+
+        def grad(*args, upstream=None):
+            return ops.expand_dims(args[0] if upstream is None else upstream, -1) * by_logits()
+
+        return cost, grad
+
+    return loss(logits)
+
+
+def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> Any:
+    """Cross-entropy + weight * expected cost `(...)`, from one set of exponentials where the labels are hard.
+
+    Args:
+        logits: float `(..., C)`.
+        targets: int32 ids `(...)` or shares `(..., C)`.
+        costs: float `(..., C)`, the cost of each decision for the row.
+        weight: weight of the cost.
+    """
+    if "int" not in str(targets.dtype):
+        return cross_entropy(logits, targets) + weight * expected_cost(logits, costs)
+    is_true = ops.equal(ops.expand_dims(targets, -1), ops.arange(logits.shape[-1], dtype="int32"))
+
+    @custom_gradient
+    def loss(logits):
+        shifted = relative(logits)
+        exponentials = ops.exp(shifted)
+        zeros = ops.zeros_like(logits)
+        rest = ops.maximum(ops.sum(ops.where(is_true, zeros, exponentials), axis=-1, keepdims=True), TINY)
+        true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
+        cost, by_logits = _expected_cost(exponentials, costs)
+
+        def grad(*args, upstream=None):
+            total = rest + ops.exp(ops.expand_dims(true, -1))
+            entropy = ops.where(is_true, -rest, exponentials) / total
+            return ops.expand_dims(args[0] if upstream is None else upstream, -1) * (entropy + weight * by_logits())
+
+        return focal(true - ops.log(ops.squeeze(rest, -1)), 0.0) + weight * cost, grad
+
+    return loss(logits)
+
+
+def _expected_cost(exponentials, costs):
+    """Expected cost of rows with these exponentials, the largest of which is 1, and its gradient as a function."""
+    zeros = ops.zeros_like(costs)
+    base = ops.max(ops.where(exponentials >= 1, costs, zeros), axis=-1, keepdims=True, initial=0.0)
+    above = costs - base
+    total = ops.sum(exponentials, axis=-1, keepdims=True)
+    excess = ops.sum(above * exponentials, axis=-1, keepdims=True) / total
+
+    def by_logits():
+        return exponentials / total * (above - excess)
+
+    return ops.squeeze(base + excess, -1), by_logits
 
 
 def logits_of(probabilities: Any, sigmoid: bool) -> Any:
