@@ -160,6 +160,10 @@ def check_counts(counts: Any, name: str) -> np.ndarray:
 
 def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray:
     """`shares` rescaled to sum 1; raises unless they suit `counts`: C finite shares, not negative, none for an empty class."""
+    if np.asarray(shares).dtype.kind not in "iuf":
+        raise ValueError(
+            f"`{name}` must hold one share a class. Received: {shares!r}. For a named target use `set_target`."
+        )
     shares = np.asarray(shares, dtype=np.float64)
     if shares.shape != counts.shape:
         raise ValueError(
@@ -190,7 +194,7 @@ def _inverse_effective_number(counts, beta):
 
 
 def _q_shares(counts, q):
-    if isinstance(q, (bool, np.bool_)) or not np.isfinite(float(q)) or float(q) < 0:
+    if isinstance(q, (bool, np.bool_)) or np.asarray(q).dtype.kind not in "iuf" or not np.isfinite(q) or q < 0:
         raise ValueError(
             f"`target` as a number is the q of q-sampling and must be finite, not negative. Received: {q!r}."
         )

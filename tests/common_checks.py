@@ -80,9 +80,7 @@ def check_label_forms(build):
     for shape in ((12,), (3, 4), (2, 2, 3)):
         places, channels = labels.reshape(shape), logits.reshape(*shape, C)
         for form in (places, places[..., None], one_hot(places)):
-            np.testing.assert_allclose(
-                values(loss, form, channels), expected.reshape(shape), rtol=1e-5, atol=1e-7
-            )
+            np.testing.assert_allclose(values(loss, form, channels), expected.reshape(shape), rtol=1e-5, atol=1e-7)
         if len(shape) > 1:
             moved = np.moveaxis(channels, -1, 1)
             for form in (places, np.expand_dims(places, 1), one_hot(places, 1)):

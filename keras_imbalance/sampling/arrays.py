@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from keras_imbalance.class_counts import count_classes
 from keras_imbalance.labels import class_ids
-from keras_imbalance.sampling.distribution import LiveDistribution
-from keras_imbalance.sampling.draws import Passes, batch_classes
+from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
+from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts
 
 EPOCH_SIZES = ("natural", "undersample", "oversample")
 PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
@@ -24,9 +24,12 @@ class _Epoch:
     def __init__(self, number: int, distribution: np.ndarray, drawn: np.ndarray, seed: int):
         self.number = number
         self.distribution = distribution
+        self.before = drawn
         self.drawn = drawn
         self.seed = seed
-        self.offset = float(self.rng(-1).random())
+        rng = self.rng(-1)
+        self.offset = float(rng.random())
+        self.order = rng.permutation(np.flatnonzero(distribution > 0))
         self.counted = False
 
     def rng(self, piece: int) -> np.random.Generator:
@@ -36,12 +39,14 @@ class _Epoch:
 class ArraySampler(LiveDistribution):
     """Draws batches whose classes follow a target distribution, from arrays, for `model.fit`.
 
-    In each batch every class has its share of the places to within one row (`exact=True`), in shuffled order. Within a class
-    every row is drawn once before any is drawn twice, across epochs and across changes of the distribution. The rows are
-    copied only into the batches; the arrays stay as they are and may be memory-mapped.
+    In each batch every class has its share of the places to within one row (`exact=True`), in shuffled order, and in an epoch
+    exactly its share where that is a whole number of rows. Within a class every row is drawn once before any is drawn twice,
+    across epochs and across changes of the distribution. The rows are copied only into the batches; the arrays stay as they
+    are and may be memory-mapped.
 
     `distribution` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration that is
-    given up after its first batch does not count as an epoch, as Keras looks at one batch to build a model.
+    given up after its first batch does not count as an epoch, as Keras looks at one batch to build a model; one that is given
+    up later counts as a whole epoch.
 
     Args:
         x: array of shape `(N, ...)`, or a nest (tuple, dict) of them.
@@ -55,7 +60,7 @@ class ArraySampler(LiveDistribution):
             Defaults to "natural".
         exact: False draws the class of each row by itself, so that batches vary. Defaults to True.
         classes: class of each row, `(N,)`, where `y` is not a class label: several outputs, several labels a row, soft labels.
-            Whole numbers from 0, or names, which are numbered in sorted order.
+            Whole numbers from 0, or names, which are numbered as in `class_names`, by default in sorted order.
         class_names: names of the classes, for log keys. Defaults to the names in `classes`, or the class numbers.
         seed: whole number; the same seed gives the same batches. Defaults to one from Python's `random`, which
             `keras.utils.set_random_seed` seeds.
@@ -92,9 +97,9 @@ class ArraySampler(LiveDistribution):
         parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
         self._arrays = tuple(_arrays(value, name) for name, value in parts.items())
         rows = _common_length(dict(zip(parts, self._arrays, strict=True)))
-        ids, names = _class_of_rows(self._arrays[1], classes, rows)
-        num_classes = None if class_names is None else len(class_names)
-        super().__init__(count_classes(ids, num_classes), target, class_names if class_names is not None else names)
+        class_names = None if class_names is None else check_class_names(class_names)
+        ids, names = _class_of_rows(self._arrays[1], classes, rows, class_names)
+        super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
         self.batch_size = _whole(batch_size, "batch_size")
         self.exact = bool(exact)
         self.seed = random.randrange(2**31) if seed is None else _whole(seed, "seed", least=0)
@@ -111,7 +116,7 @@ class ArraySampler(LiveDistribution):
 
     @property
     def exposure(self) -> np.ndarray:
-        """Rows drawn of every class so far, int64 `(C,)`."""
+        """Rows drawn of every class so far, int64 `(C,)`; an epoch that has begun counts as a whole."""
         self._settle()
         return self._drawn.copy()
 
@@ -180,11 +185,16 @@ class ArraySampler(LiveDistribution):
         return _whole(epoch_size, "epoch_size")
 
     def _settle(self):
-        """Takes over what the latest iteration drew, if it counts."""
+        """Takes over what the latest iteration draws, if it counts: all of it, however far what fetches ahead has come."""
         if self._epochs:
             latest = self._epochs[max(self._epochs)]
-            if latest.counted:
-                self._next, self._drawn = latest.number + 1, latest.drawn
+            if latest.counted and latest.number >= self._next:
+                drawn = latest.drawn
+                if (drawn - latest.before).sum() < self.epoch_rows:
+                    drawn = latest.before
+                    for first, number in self._pieces():
+                        drawn = drawn + self._counted(self._classes(latest, drawn, first, number))
+                self._next, self._drawn = latest.number + 1, drawn
 
     def _begin(self) -> Iterator[int]:
         self._settle()
@@ -201,28 +211,42 @@ class ArraySampler(LiveDistribution):
     def _other_pieces(self, key):
         epoch = self._epochs[int(key)]
         epoch.counted = True
-        full = self.epoch_rows // self.batch_size
-        first = 1
-        while first < full:
-            number = min(self._batches_a_piece(), full - first)
+        for first, number in self._pieces()[1:]:
             yield self._piece(epoch, first, number)
-            first += number
-        if max(full, 1) < self.num_batches:
-            yield self._piece(epoch, first, 1)
 
-    def _batches_a_piece(self):
+    def _pieces(self):
+        """First batch and number of batches of each piece of an epoch."""
         row_bytes = sum(leaf.nbytes // max(len(leaf), 1) for leaf in tf.nest.flatten(self._arrays))
-        return int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
+        most = int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
+        full = self.epoch_rows // self.batch_size
+        pieces = [(0, 1)] + [(first, min(most, full - first)) for first in range(1, full, most)]
+        return pieces + ([(full, 1)] if max(full, 1) < self.num_batches else [])
 
     def _piece(self, epoch, first, number):
-        size = min(self.batch_size, self.epoch_rows - first * self.batch_size)
-        classes = batch_classes(epoch.distribution, number, size, first, epoch.rng(first), epoch.offset, self.exact)
-        flat = classes.reshape(-1)
-        rows = self._passes.draw(flat, epoch.drawn)
-        epoch.drawn = epoch.drawn + np.bincount(flat, minlength=self.num_classes)
+        classes = self._classes(epoch, epoch.drawn, first, number)
+        rows = self._passes.draw(classes.reshape(-1), epoch.drawn)
+        epoch.drawn = epoch.drawn + self._counted(classes)
         return tf.nest.map_structure(
-            lambda leaf: leaf.take(rows, axis=0).reshape(number, size, *leaf.shape[1:]), self._arrays
+            lambda leaf: leaf.take(rows, axis=0).reshape(*classes.shape, *leaf.shape[1:]), self._arrays
         )
+
+    def _classes(self, epoch, drawn, first, number):
+        """Classes `(number, B)` of the batches from `first` on, when `drawn` rows of each class came before."""
+        full, rest = divmod(self.epoch_rows, self.batch_size)
+        if first < full:
+            starts = batch_starts(first, number, full, epoch.offset)
+            return batch_classes(epoch.distribution, epoch.order, starts, self.batch_size, epoch.rng(first), self.exact)
+        # The last batch brings the epoch to whole numbers where the shares give them.
+        left = self.epoch_rows * epoch.distribution - (drawn - epoch.before)
+        if self.exact and np.allclose(left, np.round(left), rtol=0, atol=1e-6):
+            classes = np.repeat(np.arange(self.num_classes), np.round(left).astype(np.int64))
+            return epoch.rng(first).permutation(classes)[None]
+        return batch_classes(
+            epoch.distribution, epoch.order, np.array([epoch.offset]), rest, epoch.rng(first), self.exact
+        )
+
+    def _counted(self, classes):
+        return np.bincount(classes.reshape(-1), minlength=self.num_classes)
 
 
 def _arrays(value, name):
@@ -258,19 +282,24 @@ def _common_length(parts):
     return lengths["x"].pop()
 
 
-def _class_of_rows(y, classes, rows):
+def _class_of_rows(y, classes, rows, class_names):
     """Class ids of all rows, and the classes' names where they have some."""
+    num_classes = None if class_names is None else len(class_names)
     if classes is None:
         if not isinstance(y, np.ndarray):
             raise ValueError("`y` is a nest of arrays: pass the class to sample each row by as `classes`.")
-        return class_ids(y, name="y"), None
+        return class_ids(y, num_classes, name="y"), class_names
     classes = np.asarray(classes)
     if classes.ndim == 0 or len(classes) != rows:
         raise ValueError(f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}.")
-    if classes.dtype.kind in "OUS":
-        names, ids = np.unique(classes.astype(str), return_inverse=True)
-        return ids.reshape(-1).astype(np.int64), names.tolist()
-    return class_ids(classes, name="classes"), None
+    if classes.dtype.kind not in "OUS":
+        return class_ids(classes, num_classes, name="classes"), class_names
+    found, ids = np.unique(classes.astype(str), return_inverse=True)
+    names = found.tolist() if class_names is None else class_names
+    unknown = sorted(set(found.tolist()) - set(names))
+    if unknown:
+        raise ValueError(f"`class_names` must hold every name in `classes`. Received: {names}, which lacks {unknown}.")
+    return np.array([names.index(name) for name in found])[ids.reshape(-1)], names
 
 
 def _whole(value, name, least=1):

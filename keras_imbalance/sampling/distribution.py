@@ -14,16 +14,12 @@ class LiveDistribution:
     Args:
         counts: rows per class, int64 `(C,)`.
         target: as in `target_distribution`.
-        class_names: names of the classes, for log keys and mappings. Defaults to the class numbers as text.
+        class_names: C names of the classes, for log keys and mappings. Defaults to the class numbers as text.
     """
 
     def __init__(self, counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
         self._counts = counts
-        names = [str(i) for i in range(len(counts))] if class_names is None else [str(name) for name in class_names]
-        if isinstance(class_names, str) or len(names) != len(counts) or len(set(names)) != len(names):
-            raise ValueError(
-                f"`class_names` must hold {len(counts)} different names, one a class. Received: class_names={class_names!r}."
-            )
+        names = [str(i) for i in range(len(counts))] if class_names is None else check_class_names(class_names)
         self._class_names = names
         self._distribution = target_distribution(counts, target, names)
 
@@ -54,3 +50,13 @@ class LiveDistribution:
     def set_target(self, target: Any) -> None:
         """Sets the distribution that a target stands for: a name, a number q, a mapping or an array of shares."""
         self._distribution = target_distribution(self._counts, target, self._class_names)
+
+
+def check_class_names(class_names: Any) -> list[str]:
+    """`class_names` as text; raises unless they are different names."""
+    names = [] if isinstance(class_names, str) else [str(name) for name in class_names]
+    if not names or len(set(names)) != len(names) or "" in names:
+        raise ValueError(
+            f"`class_names` must hold different names, one a class. Received: class_names={class_names!r}."
+        )
+    return names

@@ -4,46 +4,57 @@ Within a class the rows are drawn in passes. A pass is a permutation of the clas
 and the number of the pass alone, so the whole state of a sampler is one counter a class.
 """
 
+import math
+
 import numpy as np
 
 GOLDEN = (5**0.5 - 1) / 2
 
 
+def batch_starts(first_batch: int, num_batches: int, epoch_batches: int, offset: float) -> np.ndarray:
+    """Where the points of several batches start, in units of their distance: float64 `(num_batches,)` in (0, 1).
+
+    Together the starts of an epoch are equally spaced, so the points of all its batches are too, and the totals of the epoch
+    are as exact as each batch. In time they move by about the golden ratio, so those of any run of batches are close.
+
+    Args:
+        first_batch: number of the first of these batches within the epoch.
+        num_batches: how many starts to give.
+        epoch_batches: number of batches of this size in the whole epoch.
+        offset: in [0, 1), where the whole lattice lies.
+    """
+    step = max(1, round(epoch_batches * GOLDEN))
+    while math.gcd(step, epoch_batches) != 1:
+        step += 1
+    turns = np.arange(first_batch, first_batch + num_batches) * step % epoch_batches
+    # Shares that give whole numbers put their edges on the lattice; a small distance keeps rounding from moving a point across.
+    return (turns + np.clip(offset, 1e-6, 1 - 1e-6)) / epoch_batches
+
+
 def batch_classes(
-    shares: np.ndarray,
-    num_batches: int,
-    batch_size: int,
-    first_batch: int,
-    rng: np.random.Generator,
-    offset: float,
-    exact: bool,
+    shares: np.ndarray, order: np.ndarray, starts: np.ndarray, batch_size: int, rng: np.random.Generator, exact: bool
 ) -> np.ndarray:
     """The class of every place of several batches.
 
     exact: systematic sampling. A batch holds the classes at B equally spaced points of the cumulated shares, so each class has
-    floor or ceil of B * share places; the points move by the golden ratio from batch to batch, which keeps the totals
-    close as well. The order of the classes and the places within the batch are random.
+    floor or ceil of B * share places, shuffled.
 
     Args:
         shares: float64 `(C,)`, sum 1.
-        num_batches: number of batches.
+        order: classes in the order in which their shares are cumulated; all those with a positive share.
+        starts: where the points of each batch start, `(K,)`.
         batch_size: rows a batch, B.
-        first_batch: number of the first of these batches within the epoch.
-        rng: source of everything random here.
-        offset: where the points of the epoch's first batch start, in [0, 1).
+        rng: source of everything else that is random.
         exact: False draws each place by itself.
 
     Returns:
-        int32 `(num_batches, batch_size)`.
+        int32 `(K, B)`.
     """
-    drawn = np.flatnonzero(shares > 0)
-    order = rng.permutation(drawn)
     edges = np.cumsum(shares[order])
     edges[-1] = np.inf
     if not exact:
-        points = rng.random((num_batches, batch_size))
+        points = rng.random((len(starts), batch_size))
         return order[np.searchsorted(edges, points, side="right")].astype(np.int32)
-    starts = (offset + GOLDEN * np.arange(first_batch, first_batch + num_batches)) % 1
     points = (np.arange(batch_size) + starts[:, None]) / batch_size
     classes = order[np.searchsorted(edges, points, side="right")].astype(np.int32)
     return rng.permuted(classes, axis=1)

@@ -118,7 +118,9 @@ def test_binary_loss_and_gradient_equal_float64(name, label):
     values, gradients = loss_and_gradient(loss, labels[:, None].astype("float32"), logits[:, None])
     wide = logits.astype("float64")
     # Beside its clip the asymmetric loss is a power of p - clip, which no float32 p knows to 1e-4.
-    counted = np.abs(1 / (1 + np.exp(-wide)) - 0.05) > 1e-3 if name in ("asymmetric-clip", "asymmetric-root") else wide < 200
+    counted = (
+        np.abs(1 / (1 + np.exp(-wide)) - 0.05) > 1e-3 if name in ("asymmetric-clip", "asymmetric-root") else wide < 200
+    )
     expected = reference.gradient(lambda z: formula(z, labels), wide)
     assert reference.worst_relative_error(values[counted], formula(wide, labels)[counted]) <= 1e-4
     assert reference.worst_relative_error(gradients[:, 0][counted], expected[counted]) <= 1e-4

@@ -207,7 +207,10 @@ def test_a_keras_loss_over_sigmoids_is_weighted_element_by_element():
     terms = np.where(ONE_HOT == 1, weights[:, 1] * np.log1p(np.exp(-wide)), weights[:, 0] * np.log1p(np.exp(wide)))
     np.testing.assert_allclose(float(ours(ONE_HOT, LOGITS)), terms.mean(), rtol=1e-5)
     same(
-        ClassBalancedLoss([3, 1], loss=inner), ClassBalancedLoss([3, 1], from_logits=True), ONE_HOT[:, :1], LOGITS[:, :1]
+        ClassBalancedLoss([3, 1], loss=inner),
+        ClassBalancedLoss([3, 1], from_logits=True),
+        ONE_HOT[:, :1],
+        LOGITS[:, :1],
     )
 
 

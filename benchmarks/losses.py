@@ -1,0 +1,115 @@
+"""Forward and gradient of every loss against plain cross-entropy of Keras, in a graph and under XLA.
+
+Run: python -m benchmarks.losses
+"""
+
+import argparse
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from benchmarks.peers import tensorflow_addons
+
+tfa = tensorflow_addons()
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+import keras_imbalance as ki  # noqa: E402
+from benchmarks.timing import interleaved, ratios, table, versions  # noqa: E402
+
+ROWS, CLASSES, BINARY_ROWS = 4096, 100, 65536
+PLAIN = "Keras cross-entropy"
+
+
+def softmax_losses(one_hot):
+    counts = np.maximum(1, 5000 * np.exp(-np.arange(CLASSES) / 20)).astype(int)
+    costs = np.random.default_rng(1).uniform(size=(CLASSES, CLASSES))
+    plain = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
+    peers = {"Keras focal": keras.losses.CategoricalFocalCrossentropy(from_logits=True)} if one_hot else {}
+    return {
+        PLAIN: plain(from_logits=True),
+        **peers,
+        "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
+        "FocalLoss(0.5)": ki.FocalLoss(0.5, from_logits=True),
+        "ClassBalancedLoss": ki.ClassBalancedLoss(counts, from_logits=True),
+        "LogitAdjustedLoss": ki.LogitAdjustedLoss(counts, from_logits=True),
+        "LDAMLoss": ki.LDAMLoss(counts),
+        "CostMatrixLoss expected_cost": ki.CostMatrixLoss(costs, from_logits=True),
+        "CostMatrixLoss regularized": ki.CostMatrixLoss(costs, "regularized", from_logits=True),
+        "CostMatrixLoss softmax_margin": ki.CostMatrixLoss(costs, "softmax_margin", from_logits=True),
+    }
+
+
+def binary_losses():
+    peers = {"Keras focal": keras.losses.BinaryFocalCrossentropy(from_logits=True)}
+    if tfa is not None:
+        focal = tfa.losses.sigmoid_focal_crossentropy
+        peers["tensorflow-addons focal"] = lambda y, z: tf.reduce_mean(focal(y, z, from_logits=True))
+    return {
+        PLAIN: keras.losses.BinaryCrossentropy(from_logits=True),
+        **peers,
+        "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
+        "FocalLoss(0.5)": ki.FocalLoss(0.5, from_logits=True),
+        "ClassBalancedLoss": ki.ClassBalancedLoss([9, 1], from_logits=True),
+        "LogitAdjustedLoss": ki.LogitAdjustedLoss([9, 1], from_logits=True),
+        "LDAMLoss": ki.LDAMLoss([9, 1]),
+        "CostMatrixLoss regularized": ki.CostMatrixLoss([[0, 1], [5, 0]], "regularized", from_logits=True),
+        "AsymmetricLoss": ki.AsymmetricLoss(from_logits=True),
+    }
+
+
+def step(loss, labels, logits, jit_compile):
+    @tf.function(jit_compile=jit_compile)
+    def forward_and_gradient(labels, logits):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = loss(labels, logits)
+        return value, tape.gradient(value, logits)
+
+    def run():
+        forward_and_gradient(labels, logits)[0].numpy()
+
+    return run
+
+
+def measure(losses, labels, logits, rounds):
+    """`{name: [graph ratio, XLA ratio]}` and the milliseconds of plain cross-entropy."""
+    found, plain = {name: [] for name in losses}, []
+    for jit_compile in (False, True):
+        steps = {name: step(loss, labels, logits, jit_compile) for name, loss in losses.items()}
+        seconds = interleaved(steps, rounds)
+        plain.append(1e3 * float(np.median(seconds[PLAIN])))
+        for name, ratio in ratios(seconds, PLAIN).items():
+            found[name].append(ratio)
+    return found, plain
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=30)
+    rounds = parser.parse_args().rounds
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.normal(scale=3, size=(ROWS, CLASSES)).astype("float32"))
+    ids = rng.integers(0, CLASSES, ROWS)
+    binary = tf.constant(rng.normal(scale=3, size=(BINARY_ROWS, 1)).astype("float32"))
+    cases = {
+        f"[{ROWS}, {CLASSES}] ids": (softmax_losses(False), tf.constant(ids), logits),
+        f"[{ROWS}, {CLASSES}] one-hot": (softmax_losses(True), tf.one_hot(ids, CLASSES), logits),
+        f"[{BINARY_ROWS}, 1]": (
+            binary_losses(),
+            tf.constant((rng.random((BINARY_ROWS, 1)) < 0.1).astype("float32")),
+            binary,
+        ),
+    }
+    print(versions("keras", "tensorflow", "tensorflow-addons"))
+    print(f"Forward and gradient, time divided by that of {PLAIN}: median of {rounds} ratios.\n")
+    for case, (losses, labels, predictions) in cases.items():
+        found, plain = measure(losses, labels, predictions, rounds)
+        rows = [(name, *(f"{ratio:.2f}" for ratio in pair)) for name, pair in found.items() if name != PLAIN]
+        print(table((f"{case} (plain: {plain[0]:.2f} ms, {plain[1]:.2f} ms)", "graph", "XLA"), rows) + "\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
