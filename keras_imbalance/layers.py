@@ -21,7 +21,6 @@ class CosineDense(Layer):
     Input shape: `(..., features)`. Output shape: `(..., units)`.
 
     Example:
-
     >>> import numpy as np
     >>> layer = CosineDense(2, kernel_initializer="ones")
     >>> [round(float(cosine), 4) for cosine in layer(np.array([[3.0, 4.0]]))[0]]
@@ -31,7 +30,7 @@ class CosineDense(Layer):
     https://arxiv.org/abs/1906.07413
     """
 
-    def __init__(self, units: int, kernel_initializer: Any = "glorot_uniform", **kwargs):
+    def __init__(self, units: int, kernel_initializer: Any = "glorot_uniform", **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(units, bool) or not isinstance(units, int) or units < 1:
             raise ValueError(f"`units` must be a whole number of at least 1. Received: units={units!r}.")

@@ -59,7 +59,7 @@ class DynamicSampling(Callback):
         monitor: name of a per-class metric in the logs; `{monitor}/{class}` is read for every class name of the sampler.
             Defaults to "val_f1", which PerClassF1 logs for the validation data.
         floor: part of an equal share that every class keeps, in [0, 1], so that a class that is learnt is not forgotten.
-            Defaults to 0.2.
+            Defaults to 0.5.
         momentum: weight of the old distribution in the new one, in [0, 1). Defaults to 0.5.
         start_epoch: first epoch after which the distribution is set. Defaults to 0.
         stop_epoch: epochs from this one on are left alone, e.g. for TwoPhaseLearning(switch_epoch=stop_epoch).
@@ -69,7 +69,10 @@ class DynamicSampling(Callback):
     Raises:
         ValueError: for arguments out of range; at the end of the first epoch when the logs lack the monitored keys.
 
-    Example: `model.fit(sampler.dataset(), validation_data=(x, y), callbacks=[DynamicSampling(sampler)])`.
+    Attributes:
+        history: the distribution that each epoch drew from, a list of arrays `(C,)`.
+
+    Example: `model.fit(sampler.dataset(), shuffle=False, validation_data=(x, y), callbacks=[DynamicSampling(sampler)])`.
 
     Reference: Pouyanfar et al., Dynamic Sampling in Convolutional Neural Networks for Imbalanced Data Classification, IEEE
     MIPR 2018. There F1 = 1 leaves a class without samples; `floor` prevents it.
@@ -79,7 +82,7 @@ class DynamicSampling(Callback):
         self,
         sampler: Any,
         monitor: str = "val_f1",
-        floor: float = 0.2,
+        floor: float = 0.5,
         momentum: float = 0.5,
         start_epoch: int = 0,
         stop_epoch: int | None = None,
@@ -107,10 +110,8 @@ class DynamicSampling(Callback):
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self.history = []
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self.history.append(self.sampler.distribution)
-
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.history.append(self.sampler.distribution)
         # What is set now holds for the next epoch: the last one that is ours sets nothing.
         if epoch < self.start_epoch or (self.stop_epoch is not None and epoch + 1 >= self.stop_epoch):
             return

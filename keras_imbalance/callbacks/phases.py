@@ -26,10 +26,10 @@ class TwoPhaseLearning(Callback):
         ValueError: for arguments out of range; when training begins for a layer that the model lacks, or an optimizer whose
             learning rate follows a schedule.
 
-    Example: `model.fit(sampler.dataset(), epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
+    Example: `model.fit(sampler.dataset(), shuffle=False, epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
 
-    References: Havaei et al., Brain Tumor Segmentation with Deep Neural Networks, 2017; Buda et al., A Systematic Study of the Class
-    Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
+    References: Havaei et al., Brain Tumor Segmentation with Deep Neural Networks, 2017; Buda et al., A Systematic Study of the
+    Class Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
     """
 
     def __init__(
@@ -52,7 +52,8 @@ class TwoPhaseLearning(Callback):
             )
         self.sampler = sampler
         self.switch_epoch = int(switch_epoch)
-        self.freeze = [freeze] if isinstance(freeze, str) else list(freeze or ())
+        single = isinstance(freeze, str) or hasattr(freeze, "trainable")
+        self.freeze = [freeze] if single else list(freeze or ())
         self.learning_rate_factor = float(learning_rate_factor)
         self._switched = False
         self._frozen: list[tuple[Any, bool]] = []
@@ -61,7 +62,7 @@ class TwoPhaseLearning(Callback):
         self._switched = False
         self._frozen = [(layer, layer.trainable) for layer in self._layers()]
         optimizer = self.model.optimizer
-        if isinstance(optimizer.get_config()["learning_rate"], Mapping):
+        if isinstance(_rate_owner(optimizer).get_config()["learning_rate"], Mapping):
             raise ValueError(
                 "`learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the optimizer with a "
                 "number."
@@ -75,7 +76,7 @@ class TwoPhaseLearning(Callback):
             return
         self._switched = True
         self.sampler.set_target("natural")
-        optimizer = self.model.optimizer
+        optimizer = _rate_owner(self.model.optimizer)
         optimizer.learning_rate = float(ops.convert_to_numpy(optimizer.learning_rate)) * self.learning_rate_factor
         if self._frozen:
             for layer, _ in self._frozen:
@@ -99,3 +100,8 @@ class TwoPhaseLearning(Callback):
                 )
             layers.append(known[name])
         return layers
+
+
+def _rate_owner(optimizer):
+    """The optimizer that has the learning rate: the inner one where Keras scales the loss (mixed_float16)."""
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -35,7 +35,6 @@ class AsymmetricLoss(ImbalanceLoss):
         ValueError: for negative exponents, a clip outside [0, 1), or multi_label=False.
 
     Example:
-
     >>> import numpy as np
     >>> loss = AsymmetricLoss(gamma_positive=0, gamma_negative=0, clip=0)  # binary cross-entropy
     >>> print(f"{float(loss(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))):.4f}")

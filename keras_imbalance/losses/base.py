@@ -100,7 +100,7 @@ class ImbalanceLoss(Loss):
         targets = self._smoothed(aligned, logits)
         return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
 
-    def _losses_and_valid(self, y_true, y_pred):
+    def _losses_and_valid(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         """Loss of each place `(...)` and, as floats of that shape, which of them count (None: all)."""
         predictions = ops.cast(y_pred, compute_dtype(self.dtype))
         aligned = align(y_true, predictions, self.axis, self.multi_label, self.ignore_class)

@@ -35,8 +35,8 @@ class CostMatrixLoss(ImbalanceLoss):
     - "softmax_margin": -z_y + log sum_j exp(z_j + c_j) (Gimpel & Smith, 2010): convex, and with a zero diagonal never
       below the cost of the class with the largest logit.
 
-    Adding a constant to a row of costs adds it to the loss (times `weight` for "regularized") and changes no gradient. One sigmoid
-    channel takes costs `(2, 2)`; with multi_label they hold for each label.
+    Adding a constant to a row of costs adds it to the loss (times `weight` for "regularized") and changes no gradient.
+    One sigmoid channel takes costs `(2, 2)`; with multi_label they hold for each label.
 
     Args:
         cost_matrix: `(C, C)`, finite, not negative; row = true class, column = predicted class.
@@ -61,8 +61,8 @@ class CostMatrixLoss(ImbalanceLoss):
     >>> print(f"{float(loss(np.array([0, 1]), np.array([[0.9, 0.1], [0.9, 0.1]]))):.2f}")
     4.55
 
-    References: Kukar & Kononenko, Cost-Sensitive Learning with Neural Networks, 1998; Galdran et al., Cost-Sensitive Regularization for
-    Diabetic Retinopathy Grading, 2020, https://arxiv.org/abs/2010.00291; Gimpel & Smith, Softmax-Margin CRFs, 2010.
+    References: Kukar & Kononenko, Cost-Sensitive Learning with Neural Networks, 1998; Galdran et al., Cost-Sensitive
+    Regularization for Diabetic Retinopathy Grading, 2020, https://arxiv.org/abs/2010.00291; Gimpel & Smith, Softmax-Margin CRFs, 2010.
     """
 
     def __init__(

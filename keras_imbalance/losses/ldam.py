@@ -38,7 +38,6 @@ class LDAMLoss(ImbalanceLoss):
         ValueError: for counts or weights that are not positive, or do not suit the predictions; for from_logits=False.
 
     Example:
-
     >>> import numpy as np
     >>> loss = LDAMLoss([10000, 16], max_margin=0.5, scale=1.0)
     >>> [round(float(margin), 3) for margin in loss.margins]

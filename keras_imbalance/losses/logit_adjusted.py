@@ -34,7 +34,6 @@ class LogitAdjustedLoss(ImbalanceLoss):
         ValueError: for counts that are not positive, or do not suit the predictions.
 
     Example:
-
     >>> import numpy as np
     >>> loss = LogitAdjustedLoss([90, 10], from_logits=True)
     >>> print(f"{float(loss(np.array([1]), np.array([[0.0, 0.0]]))):.4f}")  # -log 0.1

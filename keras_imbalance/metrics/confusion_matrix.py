@@ -42,14 +42,18 @@ class ConfusionMatrixMetric(Metric):
                 "`num_classes` must be a whole number of at least 2 (2 for one sigmoid channel). "
                 f"Received: num_classes={num_classes!r}."
             )
-        if not np.isfinite(threshold):
-            raise ValueError(f"`threshold` must be finite. Received: threshold={threshold}.")
-        if not (np.isnan(zero_division) or zero_division in (0, 1)):
-            raise ValueError(f"`zero_division` must be 0, 1 or NaN. Received: zero_division={zero_division}.")
+        if not is_number(threshold) or not np.isfinite(threshold):
+            raise ValueError(f"`threshold` must be a finite number. Received: threshold={threshold!r}.")
+        if not is_number(zero_division) or not (np.isnan(zero_division) or zero_division in (0, 1)):
+            raise ValueError(f"`zero_division` must be 0, 1 or NaN. Received: zero_division={zero_division!r}.")
+        if ignore_class is not None and (
+            isinstance(ignore_class, bool) or not isinstance(ignore_class, (int, np.integer))
+        ):
+            raise ValueError(f"`ignore_class` must be a whole number or None. Received: ignore_class={ignore_class!r}.")
         self.num_classes = int(num_classes)
         self.class_names = _check_class_names(class_names, self.num_classes)
         self.threshold = float(threshold)
-        self.ignore_class = ignore_class
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
         self.zero_division = float(zero_division)
         # What is counted, and what rounding took from it: their sum is exact where a float32 counter would stand still.
         self.counts = self.add_variable(
@@ -122,6 +126,11 @@ class ConfusionMatrixMetric(Metric):
         wanted = batch + carried
         updated = total + wanted
         self.counts.assign(ops.stack([updated, wanted - (updated - total)]))
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` is one real number."""
+    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "iuf"
 
 
 def _check_class_names(class_names, num_classes):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_imbalance import confusion
 from keras_imbalance.backend import register
-from keras_imbalance.metrics.confusion_matrix import ConfusionMatrixMetric
+from keras_imbalance.metrics.confusion_matrix import ConfusionMatrixMetric, is_number
 
 
 class PerClassMetric(ConfusionMatrixMetric):
@@ -106,9 +106,9 @@ class PerClassPrecision(PerClassMetric):
 
 @register
 class PerClassF1(PerClassMetric):
-    """F-score of each class, the harmonic mean of its precision and recall. Logs `{name}/{class}` and the macro mean as `{name}`.
+    """F-score of each class, the mean of its precision and recall. Logs `{name}/{class}` and the macro mean as `{name}`.
 
-    F_b = (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP), with b = `beta`.
+    F_b = (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP), with b = `beta`; b = 1 is the harmonic mean.
 
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
@@ -140,8 +140,8 @@ class PerClassF1(PerClassMetric):
         dtype: Any = None,
     ):
         super().__init__(num_classes, class_names, threshold, ignore_class, zero_division, name, dtype)
-        if not np.isfinite(beta) or beta <= 0:
-            raise ValueError(f"`beta` must be finite and more than 0. Received: beta={beta}.")
+        if not is_number(beta) or not np.isfinite(beta) or beta <= 0:
+            raise ValueError(f"`beta` must be a finite number and more than 0. Received: beta={beta!r}.")
         self.beta = float(beta)
 
     def scores(self, counts: Any) -> Any:

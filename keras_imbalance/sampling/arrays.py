@@ -77,7 +77,7 @@ class ArraySampler(LiveDistribution):
     >>> int(dataset.cardinality()), [int(labels.numpy().sum()) for _, labels in dataset]
     (5, [10, 10, 10, 10, 10])
 
-    In fit: `model.fit(sampler.dataset(), epochs=10, callbacks=[DynamicSampling(sampler)])`.
+    In fit: `model.fit(sampler.dataset(), shuffle=False, epochs=10)`; Keras warns that it cannot shuffle a dataset otherwise.
     """
 
     def __init__(
@@ -251,7 +251,7 @@ class ArraySampler(LiveDistribution):
 
 def _arrays(value, name):
     """A nest of NumPy arrays; a list of arrays is a tuple of them, any other list is one array."""
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and value:
         return {key: _arrays(part, name) for key, part in value.items()}
     if (
         isinstance(value, (tuple, list))
@@ -279,7 +279,10 @@ def _common_length(parts):
     if len(set().union(*lengths.values())) != 1:
         received = ", ".join(f"{name} of {sorted(sizes)} rows" for name, sizes in lengths.items())
         raise ValueError(f"`x`, `y` and `sample_weight` must have the same number of rows. Received: {received}.")
-    return lengths["x"].pop()
+    rows = lengths["x"].pop()
+    if rows == 0:
+        raise ValueError("`x` and `y` must hold at least one row. Received none.")
+    return rows
 
 
 def _class_of_rows(y, classes, rows, class_names):
