@@ -119,7 +119,7 @@ class ImbalanceLoss(Loss):
             losses, valid = ops.sum(losses, axis=-1) / ops.maximum(number, 1), ops.cast(number > 0, losses.dtype)
         return ops.where(aligned.wrong, ops.full_like(losses, float("nan")), losses), valid
 
-    def _smoothed(self, aligned: Aligned, logits):
+    def _smoothed(self, aligned: Aligned, logits: Any) -> Any:
         smoothing = self.label_smoothing
         if smoothing == 0:
             return aligned.labels

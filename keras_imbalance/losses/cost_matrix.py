@@ -62,7 +62,8 @@ class CostMatrixLoss(ImbalanceLoss):
     4.55
 
     References: Kukar & Kononenko, Cost-Sensitive Learning with Neural Networks, 1998; Galdran et al., Cost-Sensitive
-    Regularization for Diabetic Retinopathy Grading, 2020, https://arxiv.org/abs/2010.00291; Gimpel & Smith, Softmax-Margin CRFs, 2010.
+    Regularization for Diabetic Retinopathy Grading, 2020, https://arxiv.org/abs/2010.00291; Gimpel & Smith,
+    Softmax-Margin CRFs, 2010.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Softmax and sigmoid losses in log space: no clip, no epsilon, no digit lost where a prediction is sure.
 
-Three quantities describe class j of a row of logits z: p_j its probability, x_j = -log p_j and q_j = 1 - p_j. Each is
-computed as a sum of positive terms relative to the largest logit, so that a q_j of 1e-20 has all its digits; gradients are written by hand
-for the same reason (p_y - 1 would lose them).
+Three quantities describe class j of a row of logits z: p_j its probability, x_j = -log p_j and q_j = 1 - p_j. Each is a
+sum of positive terms relative to the largest logit, so that a q_j of 1e-20 has all its digits; gradients are written by
+hand for the same reason (p_y - 1 would lose them).
 """
 
 from typing import Any
