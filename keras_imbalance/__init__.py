@@ -17,9 +17,10 @@ from keras_imbalance.metrics import PerClassF1, PerClassPrecision, PerClassRecal
 from keras_imbalance.version import __version__
 
 if TYPE_CHECKING:
-    from keras_imbalance.sampling import ArraySampler
+    from keras_imbalance.sampling import SMOTE, ArraySampler, remove_tomek_links, tomek_links
 
 __all__ = [
+    "SMOTE",
     "ArraySampler",
     "AsymmetricLoss",
     "ClassBalancedLoss",
@@ -37,10 +38,12 @@ __all__ = [
     "class_prior",
     "class_weights",
     "count_classes",
+    "remove_tomek_links",
     "target_distribution",
+    "tomek_links",
 ]
 
-_SAMPLING = ("ArraySampler",)
+_SAMPLING = ("ArraySampler", "SMOTE", "remove_tomek_links", "tomek_links")
 
 
 def __getattr__(name):

@@ -1,5 +1,7 @@
 """Rebalancing tf.data pipelines. Importing this package imports TensorFlow, whatever backend Keras runs on."""
 
 from keras_imbalance.sampling.arrays import ArraySampler
+from keras_imbalance.sampling.smote import SMOTE
+from keras_imbalance.sampling.tomek import remove_tomek_links, tomek_links
 
-__all__ = ["ArraySampler"]
+__all__ = ["SMOTE", "ArraySampler", "remove_tomek_links", "tomek_links"]

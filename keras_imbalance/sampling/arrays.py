@@ -10,22 +10,41 @@ import tensorflow as tf
 from keras_imbalance.class_counts import count_classes
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
-from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts
+from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs
+from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 
 EPOCH_SIZES = ("natural", "undersample", "oversample")
 PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
 PIECE_BATCHES = 64
-STATE_KEYS = ("seed", "epoch", "drawn", "distribution")
+STATE_KEYS = ("seed", "epoch", "drawn", "synthetic", "distribution")
+BASES = 1 << 40  # keeps the rows that new points start from apart from the rows drawn as they are
 
 
 class _Epoch:
-    """One iteration over the dataset: what it started from, and how far it came."""
+    """One iteration over the dataset: what it started from, and how far it came.
 
-    def __init__(self, number: int, distribution: np.ndarray, drawn: np.ndarray, seed: int):
+    Args:
+        number: the epoch.
+        distribution: share of every class `(C,)`.
+        drawn: rows of every class that were drawn before `(C,)`.
+        made: new points of every class that were made before `(C,)`.
+        limit: rows of every class that the epoch draws before it makes new points `(C,)`.
+        seed: the sampler's.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        distribution: np.ndarray,
+        drawn: np.ndarray,
+        made: np.ndarray,
+        limit: np.ndarray,
+        seed: int,
+    ):
         self.number = number
         self.distribution = distribution
-        self.before = drawn
-        self.drawn = drawn
+        self.drawn, self.made, self.limit = drawn, made, limit
+        self.places = np.zeros_like(drawn)  # given to every class so far in this epoch
         self.seed = seed
         rng = self.rng(-1)
         self.offset = float(rng.random())
@@ -34,6 +53,11 @@ class _Epoch:
 
     def rng(self, piece: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.number, piece + 1])
+
+    def totals(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows drawn and points made of every class in all, once the epoch has given these places."""
+        rows = np.minimum(places, self.limit)
+        return self.drawn + rows, self.made + places - rows
 
 
 class ArraySampler(LiveDistribution):
@@ -59,6 +83,8 @@ class ArraySampler(LiveDistribution):
             balanced), "oversample" (the fewest rows with every row drawn: C * max n_i when balanced), or a number.
             Defaults to "natural".
         exact: False draws the class of each row by itself, so that batches vary. Defaults to True.
+        smote: a `SMOTE`, which makes new points of what an epoch draws of a class beyond the class's own rows, so that each
+            epoch draws such a row at most once. Defaults to None: rows are repeated.
         classes: class of each row, `(N,)`, where `y` is not a class label: several outputs, several labels a row, soft labels.
             Whole numbers from 0, or names, which are numbered as in `class_names`, by default in sorted order.
         class_names: names of the classes, for log keys. Defaults to the names in `classes`, or the class numbers.
@@ -90,6 +116,7 @@ class ArraySampler(LiveDistribution):
         target: Any = "balanced",
         epoch_size: str | int = "natural",
         exact: bool = True,
+        smote: SMOTE | None = None,
         classes: Any = None,
         class_names: Sequence[str] | None = None,
         seed: int | None = None,
@@ -105,8 +132,13 @@ class ArraySampler(LiveDistribution):
         self.seed = random.randrange(2**31) if seed is None else _whole(seed, "seed", least=0)
         self.epoch_rows = self._rows_of(epoch_size)
         self._passes = Passes(ids, self._counts, self.seed)
+        self._limit = np.full(self.num_classes, np.iinfo(np.int64).max)
+        self._synthesizer = None
+        if smote is not None:
+            self._use(smote, ids)
         self._next = 0
         self._drawn = np.zeros(self.num_classes, dtype=np.int64)
+        self._made = np.zeros(self.num_classes, dtype=np.int64)
         self._epochs: dict[int, _Epoch] = {}
 
     @property
@@ -116,9 +148,31 @@ class ArraySampler(LiveDistribution):
 
     @property
     def exposure(self) -> np.ndarray:
-        """Rows drawn of every class so far, int64 `(C,)`; an epoch that has begun counts as a whole."""
+        """Rows drawn of every class so far, new points among them, int64 `(C,)`; an epoch that has begun counts whole."""
         self._settle()
-        return self._drawn.copy()
+        return self._drawn + self._made
+
+    def exposure_report(self) -> dict[str, dict[str, float]]:
+        """What training has seen of every class so far; an epoch that has begun counts as a whole.
+
+        Returns:
+            For each class name: `rows` in the data, `drawn` places in batches, `synthetic` new points among them,
+            `distinct` rows of the data that were drawn at least once, and `passes`, how often each row was drawn on average.
+
+        Example:
+        >>> import numpy as np
+        >>> sampler = ArraySampler(np.arange(6.0), [0, 0, 0, 0, 0, 1], batch_size=3, seed=0)
+        >>> _ = list(sampler.dataset())
+        >>> sampler.exposure_report()["1"]
+        {'rows': 1, 'drawn': 3, 'synthetic': 0, 'distinct': 1, 'passes': 3.0}
+        """
+        self._settle()
+        report: dict[str, dict[str, float]] = {}
+        for i, name in enumerate(self._class_names):
+            rows, drawn, made = int(self._counts[i]), int(self._drawn[i]), int(self._made[i])
+            seen = {"rows": rows, "drawn": drawn + made, "synthetic": made, "distinct": min(drawn, rows)}
+            report[name] = {**seen, "passes": drawn / rows if rows else 0.0}
+        return report
 
     def dataset(self) -> tf.data.Dataset:
         """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`."""
@@ -145,6 +199,7 @@ class ArraySampler(LiveDistribution):
             "seed": self.seed,
             "epoch": self._next,
             "drawn": self._drawn.tolist(),
+            "synthetic": self._made.tolist(),
             "distribution": self._distribution.tolist(),
         }
 
@@ -158,14 +213,15 @@ class ArraySampler(LiveDistribution):
             raise ValueError(
                 f"`state` must be what `state_dict` gave, with the keys {STATE_KEYS}. Received: {state!r}."
             )
-        drawn = np.asarray(state["drawn"], dtype=np.int64)
-        if drawn.shape != self._drawn.shape or (drawn < 0).any() or state["seed"] != self.seed or state["epoch"] < 0:
+        drawn, made = (np.asarray(state[key], dtype=np.int64) for key in ("drawn", "synthetic"))
+        counted = drawn.shape == made.shape == self._drawn.shape and not ((drawn < 0) | (made < 0)).any()
+        if not counted or state["seed"] != self.seed or state["epoch"] < 0:
             raise ValueError(
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
                 f"{len(drawn)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
             )
         self.distribution = state["distribution"]
-        self._next, self._drawn = int(state["epoch"]), drawn
+        self._next, self._drawn, self._made = int(state["epoch"]), drawn, made
         self._epochs.clear()
 
     def _rows_of(self, epoch_size):
@@ -189,18 +245,20 @@ class ArraySampler(LiveDistribution):
         if self._epochs:
             latest = self._epochs[max(self._epochs)]
             if latest.counted and latest.number >= self._next:
-                drawn = latest.drawn
-                if (drawn - latest.before).sum() < self.epoch_rows:
-                    drawn = latest.before
+                places = latest.places
+                if places.sum() < self.epoch_rows:
+                    places = np.zeros_like(places)
                     for first, number in self._pieces():
-                        drawn = drawn + self._counted(self._classes(latest, drawn, first, number))
-                self._next, self._drawn = latest.number + 1, drawn
+                        places = places + self._counted(self._classes(latest, places, first, number))
+                self._next = latest.number + 1
+                self._drawn, self._made = latest.totals(places)
 
     def _begin(self) -> Iterator[int]:
         self._settle()
         key = max(self._epochs, default=-1) + 1
         self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 4}
-        self._epochs[key] = _Epoch(self._next, self._distribution.copy(), self._drawn.copy(), self.seed)
+        shares = self._distribution.copy()
+        self._epochs[key] = _Epoch(self._next, shares, self._drawn, self._made, self._limit, self.seed)
         yield key
 
     def _first_piece(self, key):
@@ -223,21 +281,60 @@ class ArraySampler(LiveDistribution):
         return pieces + ([(full, 1)] if max(full, 1) < self.num_batches else [])
 
     def _piece(self, epoch, first, number):
-        classes = self._classes(epoch, epoch.drawn, first, number)
-        rows = self._passes.draw(classes.reshape(-1), epoch.drawn)
-        epoch.drawn = epoch.drawn + self._counted(classes)
-        return tf.nest.map_structure(
-            lambda leaf: leaf.take(rows, axis=0).reshape(*classes.shape, *leaf.shape[1:]), self._arrays
-        )
+        classes = self._classes(epoch, epoch.places, first, number)
+        flat = classes.reshape(-1)
+        drawn, made = epoch.totals(epoch.places)
+        new = self._beyond_own_rows(epoch, flat)
+        epoch.places = epoch.places + self._counted(classes)
+        rows = np.empty(len(flat), dtype=np.int64)
+        rows[~new] = self._passes.draw(flat[~new], drawn)
+        if new.any():
+            rows[new] = self._bases.draw(flat[new], made)
+        parts = tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), self._arrays)
+        if new.any():
+            rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
+            points = self._synthesizer.points(rows[new], flat[new], rng)
+            for leaf, point in zip(tf.nest.flatten(parts[0]), points, strict=True):
+                leaf[new] = point
+        return tf.nest.map_structure(lambda leaf: leaf.reshape(*classes.shape, *leaf.shape[1:]), parts)
 
-    def _classes(self, epoch, drawn, first, number):
-        """Classes `(number, B)` of the batches from `first` on, when `drawn` rows of each class came before."""
+    def _beyond_own_rows(self, epoch, classes):
+        """Which places, bool `(P,)`, come after all rows of their class in this epoch: those of new points."""
+        new = np.zeros(len(classes), dtype=bool)
+        if self._synthesizer is not None:
+            places, owner, within = in_runs(classes, self.num_classes)
+            new[places] = epoch.places[owner] + within >= epoch.limit[owner]
+        return new
+
+    def _use(self, smote, ids):
+        if not isinstance(smote, SMOTE):
+            raise ValueError(f"`smote` must be a SMOTE or None. Received: smote={smote!r}.")
+        self._smote_seed = self.seed if smote.seed is None else int(smote.seed)
+        self._bases = Passes(ids, self._counts, self._smote_seed ^ BASES)
+        self._synthesizer = Synthesizer(smote, self._arrays[0], self._passes.members())
+        # A class of one row has no neighbour to go to: what rounding gives it beyond that row repeats it.
+        self._limit = np.where(self._counts > 1, self._counts, self._limit)
+        self._check_drawable(self._distribution)
+
+    def _check_drawable(self, shares):
+        if self._synthesizer is None:
+            return
+        lonely = np.flatnonzero((self._counts == 1) & (shares * self.epoch_rows > 1 + 1e-9))
+        if lonely.size:
+            names = [self._class_names[i] for i in lonely]
+            raise ValueError(
+                f"`smote` makes new points between the rows of a class, and a class of one row has none between: {names}. "
+                f"Give it a share of at most 1 / {self.epoch_rows}, more rows, or use smote=None."
+            )
+
+    def _classes(self, epoch, places, first, number):
+        """Classes `(number, B)` of the batches from `first` on, when each class got these places before in the epoch."""
         full, rest = divmod(self.epoch_rows, self.batch_size)
         if first < full:
             starts = batch_starts(first, number, full, epoch.offset)
             return batch_classes(epoch.distribution, epoch.order, starts, self.batch_size, epoch.rng(first), self.exact)
         # The last batch brings the epoch to whole numbers where the shares give them.
-        left = self.epoch_rows * epoch.distribution - (drawn - epoch.before)
+        left = self.epoch_rows * epoch.distribution - places
         if self.exact and np.allclose(left, np.round(left), rtol=0, atol=1e-6):
             classes = np.repeat(np.arange(self.num_classes), np.round(left).astype(np.int64))
             return epoch.rng(first).permutation(classes)[None]

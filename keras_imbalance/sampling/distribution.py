@@ -45,11 +45,16 @@ class LiveDistribution:
 
     @distribution.setter
     def distribution(self, shares: Any) -> None:
-        self._distribution = check_distribution(shares, self._counts, "distribution")
+        shares = check_distribution(shares, self._counts, "distribution")
+        self._check_drawable(shares)
+        self._distribution = shares
 
     def set_target(self, target: Any) -> None:
         """Sets the distribution that a target stands for: a name, a number q, a mapping or an array of shares."""
-        self._distribution = target_distribution(self._counts, target, self._class_names)
+        self.distribution = target_distribution(self._counts, target, self._class_names)
+
+    def _check_drawable(self, shares: np.ndarray) -> None:
+        """Raises when the sampler cannot draw these shares, for reasons of its own."""
 
 
 def check_class_names(class_names: Any) -> list[str]:

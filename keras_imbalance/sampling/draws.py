@@ -60,6 +60,24 @@ def batch_classes(
     return rng.permuted(classes, axis=1)
 
 
+def in_runs(classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places sorted by class, in their order within a class.
+
+    Args:
+        classes: class of every place `(P,)`.
+        num_classes: number of classes.
+
+    Returns:
+        Three arrays `(P,)`: the place, its class, and how many places of that class come before it.
+    """
+    by_class = np.argsort(classes, kind="stable")
+    totals = np.bincount(classes, minlength=num_classes)
+    present = np.flatnonzero(totals)
+    number = totals[present]
+    within = np.arange(len(classes)) - np.repeat(np.cumsum(number) - number, number)
+    return by_class, np.repeat(present, number), within
+
+
 class Passes:
     """Draws rows of classes, every row of a class once before any is drawn twice.
 
@@ -78,6 +96,10 @@ class Passes:
         self._order = self.rows.copy()
         self._cached = np.full(len(counts), -1, dtype=np.int64)
 
+    def members(self) -> list[np.ndarray]:
+        """Row numbers of every class."""
+        return np.split(self.rows, self.starts[1:])
+
     def draw(self, classes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         """Rows for places of given classes.
 
@@ -88,14 +110,7 @@ class Passes:
         Returns:
             int64 `(P,)`, row numbers.
         """
-        # A stable sort by class puts the k-th place of a class at the k-th of its run.
-        by_class = np.argsort(classes, kind="stable")
-        totals = np.bincount(classes, minlength=len(self.sizes))
-        wanted = np.flatnonzero(totals)
-        number = totals[wanted]
-        run_starts = np.cumsum(number) - number
-        within = np.arange(len(classes)) - np.repeat(run_starts, number)
-        owner = np.repeat(wanted, number)
+        by_class, owner, within = in_runs(classes, len(self.sizes))
         passes, offsets = np.divmod(drawn[owner] + within, self.sizes[owner])
         rows = self._rows_at(owner, passes, offsets)
         result = np.empty(len(classes), dtype=np.int64)

@@ -1,0 +1,153 @@
+"""Every argument is checked where it enters, by an error that names it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_imbalance import (
+    ArraySampler,
+    ClassBalancedLoss,
+    CostMatrixLoss,
+    DynamicSampling,
+    FocalLoss,
+    PerClassF1,
+    PerClassPrecision,
+    PerClassRecall,
+    TwoPhaseLearning,
+    class_prior,
+    class_weights,
+    count_classes,
+    target_distribution,
+)
+
+NAN, INF = float("nan"), float("inf")
+X, Y = np.zeros((8, 2), "float32"), np.array([0, 0, 0, 0, 1, 1, 2, 2])
+
+
+def sampler(**arguments):
+    return ArraySampler(X, Y, **arguments)
+
+
+def set_distribution(shares):
+    sampler().distribution = shares
+
+
+def update(metric, labels, predictions, weights=None):
+    metric.update_state(np.asarray(labels), np.asarray(predictions, "float32"), weights)
+
+
+BAD_COUNTS = [[5, 0], [5, -1], [5, NAN], [5, INF], [], [[5, 5]], 5, ["5", "x"], None]
+BAD_SHARES = [[0.5, NAN, 0.5], [1.5, -0.5, 0], [0, 0, 0], [0.5, 0.5], [INF, 0, 0], [[1, 1, 1]]]
+BAD_COSTS = [
+    [[0, 1, 2], [1, 0, 2]],
+    [0, 1],
+    [[0]],
+    [[0, -1], [1, 0]],
+    [[0, NAN], [1, 0]],
+    [[0, INF], [1, 0]],
+    [["0", "1"], ["1", "0"]],
+]
+BAD_LABELS = [[0, -1], [0, 1.5], [0, NAN], [[0.5, 0.5], [1, 0]], [[1, 1], [1, 0]], ["a", "b"], np.zeros((2, 2, 2)), 3]
+
+TABLE = [
+    *[(lambda c=c: class_weights(c), "`counts` must") for c in BAD_COUNTS],
+    *[(lambda c=c: class_prior(c), "`counts` must") for c in BAD_COUNTS],
+    *[(lambda c=c: ClassBalancedLoss(c), "`class_counts` must") for c in BAD_COUNTS],
+    *[(lambda c=c: target_distribution(c, "natural"), "`counts` must") for c in ([5, -1], [5, NAN], [0, 0], [], [[5]])],
+    (lambda: class_weights([5, 5], "inverse"), "`scheme` must be one of"),
+    (lambda: class_weights([5, 5], normalize="mean"), "`normalize` must"),
+    *[(lambda b=b: class_weights([5, 5], "effective_number", beta=b), "`beta` must") for b in (1.0, -0.1, 2, NAN)],
+    *[(lambda s=s: target_distribution([5, 5, 5], s), "`target` must") for s in BAD_SHARES],
+    *[(lambda t=t: target_distribution([5, 5], t), "`target`") for t in ("equal", -1, NAN, INF, None, True)],
+    *[
+        (lambda t=t: target_distribution([5, 5], t), "`target` must")
+        for t in ({2: 0.5}, {0: -0.1}, {0: NAN}, {"a": 0.5}, {0: 1.2})
+    ],
+    (lambda: target_distribution([5, 0], "balanced"), r"`target` must give the share 0 .* class \[1\]"),
+    (lambda: target_distribution([5, 0], [0.5, 0.5]), r"`target` must give the share 0 .* class \[1\]"),
+    *[(lambda y=y: count_classes(y), "`labels`") for y in (*BAD_LABELS, [])],
+    (lambda: count_classes([0, 3], 3), "`labels` must hold class numbers from 0 below 3. Received: 3"),
+    (lambda: count_classes(tf.data.Dataset.from_tensor_slices((X, Y)).repeat()), "`labels` must be a finite dataset"),
+    # losses
+    *[(lambda c=c: CostMatrixLoss(c), "`cost_matrix` must") for c in BAD_COSTS],
+    (lambda: CostMatrixLoss(np.ones((2, 2)))(Y, np.full((8, 3), 1 / 3, "float32")), "`cost_matrix` must be 3 x 3"),
+    (lambda: ClassBalancedLoss([5, 5])(Y, np.full((8, 3), 1 / 3, "float32")), "`class_counts` must"),
+    (lambda: FocalLoss()(Y + 1, np.full((8, 3), 1 / 3, "float32")), "`y_true` must hold class numbers"),
+    (lambda: FocalLoss()(Y[:4], np.full((8, 3), 1 / 3, "float32")), r"`y_true`.*\(4,\).*\(8, 3\)"),
+    # metrics
+    *[(lambda n=n: PerClassRecall(n), "`num_classes` must") for n in (1, 0, -2, 2.5, True, None, "3")],
+    *[
+        (lambda n=n: PerClassRecall(3, class_names=n), "`class_names` must")
+        for n in (["a", "b"], ["a", "a", "b"], "abc", ["a", "b", ""])
+    ],
+    *[(lambda z=z: PerClassPrecision(3, zero_division=z), "`zero_division` must") for z in (0.5, -1, "warn", None)],
+    *[(lambda t=t: PerClassPrecision(2, threshold=t), "`threshold` must") for t in (NAN, INF, None, "0.5")],
+    *[(lambda b=b: PerClassF1(3, beta=b), "`beta` must") for b in (0, -1, NAN, None)],
+    *[(lambda i=i: PerClassF1(3, ignore_class=i), "`ignore_class` must") for i in (1.5, "a", True)],
+    (lambda: update(PerClassF1(4), [0, 1], np.eye(3)[:2]), r"`num_classes` must be 3 .*num_classes=4"),
+    (lambda: update(PerClassF1(3), [0, 1], [[0.5], [0.5]]), r"`num_classes` must be 2 .*num_classes=3"),
+    (lambda: update(PerClassF1(3), [0, 3], np.eye(3)[:2]), "`y_true` must hold class numbers"),
+    (lambda: update(PerClassF1(3), [0, 0.5], np.eye(3)[:2]), "`y_true` must hold whole class numbers"),
+    (lambda: update(PerClassF1(3), [[0.5, 0.5, 0]] * 2, np.eye(3)[:2]), "`y_true` must name one class a row"),
+    (lambda: update(PerClassF1(2), [0.5, 1], [[0.5], [0.5]]), "`y_true` must name one class a row"),
+    (lambda: update(PerClassF1(2), [2, 1], [[0.5], [0.5]]), r"`y_true` must lie in \[0, 1\]"),
+    (lambda: update(PerClassF1(3), [0, 1, 2], np.eye(3)[:2]), r"y_true.shape=\(3,\), y_pred.shape=\(2, 3\)"),
+    (lambda: update(PerClassF1(3), [0, 1], np.eye(3)[:2], np.ones(3)), "`sample_weight` must"),
+    # sampling
+    *[(lambda y=y: ArraySampler(X[:2], y), "`y`") for y in BAD_LABELS],
+    (lambda: ArraySampler(X, Y[:7]), r"`x`, `y` and `sample_weight` must have the same number.*x of \[8\].*y of \[7\]"),
+    (lambda: ArraySampler((X, X[:5]), Y), r"`x`, `y` and `sample_weight` must have the same number.*\[5, 8\]"),
+    (lambda: ArraySampler(X, Y, np.ones(9)), r"must have the same number.*sample_weight of \[9\]"),
+    (lambda: ArraySampler(None, Y), "`x` must be an array"),
+    (lambda: ArraySampler(5.0, Y), "`x` must be an array"),
+    (lambda: ArraySampler({}, Y), "`x` must"),
+    (lambda: ArraySampler(X, (Y, Y)), "`y` is a nest of arrays: .*`classes`"),
+    (lambda: ArraySampler(X[:0], Y[:0]), "`x` and `y` must hold at least one row"),
+    (lambda: sampler(classes=Y[:5]), r"`classes` must hold the class of each of 8 rows.*\(5,\)"),
+    (lambda: sampler(classes=Y + 0.5), "`classes` must hold whole class numbers"),
+    (lambda: sampler(classes=Y - 1), "`classes` must hold class numbers"),
+    *[(lambda b=b: sampler(batch_size=b), "`batch_size` must") for b in (0, -1, 2.5, None, True, "8")],
+    *[(lambda s=s: sampler(seed=s), "`seed` must") for s in (-1, 0.5, "a")],
+    *[(lambda e=e: sampler(epoch_size=e), "`epoch_size` must") for e in (0, -5, 2.5, "full", None)],
+    *[(lambda s=s: sampler(target=s), "`target`") for s in (*BAD_SHARES, "equal", None, {7: 0.1}, {0: NAN})],
+    *[(lambda s=s: set_distribution(s), "`distribution` must") for s in (*BAD_SHARES, "balanced", None, {0: 1.0}, 0.5)],
+    (lambda: ArraySampler(X, np.where(Y == 1, 3, Y)), r"`target` must give the share 0 .* class \[1\]"),
+    *[(lambda n=n: sampler(class_names=n), "`class_names` must") for n in (["a", "a", "b"], "abc", ["a", "", "b"], [])],
+    (lambda: sampler(class_names=["a", "b"]), r"`y` must hold class numbers from 0 below 2.*"),
+    (lambda: sampler(class_names=["a", "b", "c", "d"]), r"`target` must give the share 0 .* class \[3\]"),
+    (
+        lambda: sampler(classes=np.array(["a", "b"])[Y % 2], class_names=["a", "c"]),
+        r"`class_names` must hold every .*\['b'\]",
+    ),
+    *[(lambda s=s: sampler(seed=1).load_state_dict(s), "`state` must") for s in (None, {}, {"seed": 1}, [1, 2])],
+    (lambda: sampler(seed=1).load_state_dict(sampler(seed=2).state_dict()), "`state` must be of a sampler .* seed 1"),
+    (
+        lambda: sampler(seed=1).load_state_dict(ArraySampler(X, Y % 2, seed=1).state_dict()),
+        "`state` must be of a sampler of 3",
+    ),
+    # callbacks
+    *[(lambda s=s: DynamicSampling(s), "`sampler` must be a sampler") for s in (None, "val_f1", X)],
+    (lambda: DynamicSampling(sampler().dataset()), "`sampler` must be a sampler .*not the dataset"),
+    *[(lambda f=f: DynamicSampling(sampler(), floor=f), "`floor` must") for f in (-0.1, 1.1, NAN)],
+    *[(lambda m=m: DynamicSampling(sampler(), momentum=m), "`momentum` must") for m in (-0.1, 1, NAN)],
+    (lambda: DynamicSampling(sampler(), start_epoch=-1), "`start_epoch` must not be negative"),
+    (lambda: DynamicSampling(sampler(), start_epoch=3, stop_epoch=3), "`stop_epoch` must come after"),
+    (
+        lambda: DynamicSampling(sampler(), monitor="f1").on_epoch_end(0, {"loss": 1}),
+        r"`f1/<class>`.*The logs hold: \['loss'\]",
+    ),
+    (lambda: TwoPhaseLearning(None, 3), "`sampler` must be a sampler"),
+    *[(lambda e=e: TwoPhaseLearning(sampler(), e), "`switch_epoch` must") for e in (0, -1, 1.5, True, None)],
+    *[
+        (lambda f=f: TwoPhaseLearning(sampler(), 3, learning_rate_factor=f), "`learning_rate_factor` must")
+        for f in (0, -1, NAN)
+    ],
+]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"), TABLE, ids=[f"{i}-{message[:30]}" for i, (_, message) in enumerate(TABLE)]
+)
+def test_bad_input_raises_an_error_that_names_it(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,172 @@
+"""Counts, weights and target distributions against exact arithmetic, scikit-learn and the formulas of the papers."""
+
+from decimal import Decimal, localcontext
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
+
+from keras_imbalance import class_prior, class_weights, count_classes, target_distribution
+
+quick = settings(deadline=None, max_examples=60)
+some_counts = st.lists(st.integers(1, 10**9), min_size=1, max_size=12)
+LABELS = np.array([2, 0, 0, 3, 2, 2, 0, 0])
+COUNTS = [4, 0, 3, 1]
+
+
+def exact_effective_number(counts, beta):
+    """(1 - b) / (1 - b^n) rescaled to sum C, in 80 digits."""
+    with localcontext() as context:
+        context.prec = 80
+        base = Decimal(beta)
+        weights = [(1 - base) / (1 - base**n) for n in counts]
+        return [float(w * len(counts) / sum(weights)) for w in weights]
+
+
+@quick
+@given(some_counts)
+def test_inverse_frequency_is_rows_over_rows_of_the_class(counts):
+    expected = [float(Fraction(sum(counts), n)) for n in counts]
+    np.testing.assert_allclose(class_weights(counts), expected, rtol=1e-14)
+
+
+@quick
+@given(some_counts)
+def test_sqrt_is_the_root_of_inverse_frequency(counts):
+    expected = [float(Fraction(sum(counts), n)) ** 0.5 for n in counts]
+    np.testing.assert_allclose(class_weights(counts, "sqrt"), expected, rtol=1e-14)
+
+
+@quick
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=8))
+def test_balanced_equals_scikit_learn(counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    expected = compute_class_weight("balanced", classes=np.arange(len(counts)), y=labels)
+    np.testing.assert_allclose(class_weights(counts, "balanced"), expected, rtol=1e-14)
+    np.testing.assert_allclose(class_weights(count_classes(labels), "balanced"), expected, rtol=1e-14)
+
+
+@quick
+@given(some_counts, st.sampled_from([0.5, 0.9, 0.99, 0.999, 0.9999, 1 - 1e-6, 1 - 1e-7, 1 - 1e-8, 1 - 1e-9]))
+def test_effective_number_equals_exact_arithmetic(counts, beta):
+    expected = exact_effective_number(counts, beta)
+    np.testing.assert_allclose(class_weights(counts, "effective_number", beta=beta), expected, rtol=1e-12)
+
+
+def test_effective_number_at_its_ends():
+    counts = [10**9, 10**6, 3]
+    np.testing.assert_array_equal(class_weights(counts, "effective_number", beta=0.0), np.ones(3))
+    inverse = 1 / np.array(counts)
+    near_one = class_weights(counts, "effective_number", beta=1 - 1e-16)
+    np.testing.assert_allclose(near_one, 3 * inverse / inverse.sum(), rtol=1e-6)
+
+
+@quick
+@given(some_counts, st.sampled_from(["inverse_frequency", "balanced", "sqrt", "effective_number"]))
+def test_normalized_weights_sum_to_the_number_of_classes_in_the_same_ratio(counts, scheme):
+    plain, rescaled = class_weights(counts, scheme), class_weights(counts, scheme, normalize="sum")
+    assert rescaled.dtype == np.float64
+    np.testing.assert_allclose(rescaled.sum(), len(counts), rtol=1e-12)
+    np.testing.assert_allclose(rescaled / rescaled[0], plain / plain[0], rtol=1e-12)
+
+
+@quick
+@given(some_counts, st.randoms())
+def test_permuting_classes_permutes_weights_and_shares(counts, random):
+    order = list(range(len(counts)))
+    random.shuffle(order)
+    counts = np.array(counts)
+    for scheme in ("inverse_frequency", "balanced", "sqrt", "effective_number"):
+        np.testing.assert_allclose(
+            class_weights(counts[order], scheme), class_weights(counts, scheme)[order], rtol=1e-12
+        )
+    for target in ("natural", "balanced", "sqrt", 0.3):
+        expected = target_distribution(counts, target)[order]
+        np.testing.assert_allclose(target_distribution(counts[order], target), expected, rtol=1e-12)
+
+
+def test_prior_and_named_targets():
+    np.testing.assert_allclose(class_prior([75, 20, 5]), [0.75, 0.2, 0.05], rtol=1e-15)
+    np.testing.assert_allclose(target_distribution([900, 100], "natural"), [0.9, 0.1])
+    np.testing.assert_allclose(target_distribution([900, 100], "balanced"), [0.5, 0.5])
+    np.testing.assert_allclose(target_distribution([900, 100], "sqrt"), [0.75, 0.25])
+    np.testing.assert_allclose(target_distribution([0, 3, 1], "natural"), [0, 0.75, 0.25])
+
+
+@quick
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=8), st.floats(0, 3))
+def test_q_sampling_is_the_formula(counts, q):
+    powers = np.array(counts, dtype=np.float64) ** q
+    np.testing.assert_allclose(target_distribution(counts, q), powers / powers.sum(), rtol=1e-9)
+
+
+def test_q_sampling_joins_the_named_targets_and_does_not_overflow():
+    counts = [10**9, 10**5, 7]
+    for q, name in ((1, "natural"), (0.5, "sqrt"), (0, "balanced")):
+        np.testing.assert_allclose(target_distribution(counts, q), target_distribution(counts, name), rtol=1e-12)
+    np.testing.assert_allclose(target_distribution([10**9, 10], 300.0), [1, 0], atol=1e-300)
+    np.testing.assert_allclose(target_distribution([4, 0, 4], 0.0), [0.5, 0, 0.5])
+
+
+def test_mapping_gives_the_rest_in_proportion_to_the_counts():
+    np.testing.assert_allclose(target_distribution([900, 90, 10], {2: 0.34}), [0.6, 0.06, 0.34])
+    named = target_distribution([900, 90, 10], {"rare": 0.34}, class_names=["common", "some", "rare"])
+    np.testing.assert_allclose(named, [0.6, 0.06, 0.34])
+    np.testing.assert_allclose(target_distribution([0.09, 0.01, 0.9], {2: 0.5}), [0.45, 0.05, 0.5])
+    np.testing.assert_allclose(target_distribution([5, 0, 5], {0: 0.25, 1: 0.0}), [0.25, 0, 0.75])
+    np.testing.assert_allclose(target_distribution([5, 7], {0: 0.2, 1: 0.8}), [0.2, 0.8])
+
+
+def test_array_target_is_rescaled():
+    np.testing.assert_allclose(target_distribution([5, 5, 5], [2, 1, 1]), [0.5, 0.25, 0.25])
+    np.testing.assert_allclose(target_distribution([5, 0, 5], np.array([0.3, 0, 0.7])), [0.3, 0, 0.7])
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, np.float32, np.int8])
+def test_counts_of_every_label_form(dtype):
+    ids = LABELS.astype(dtype)
+    for labels in (ids, ids[:, None], np.eye(4, dtype=dtype)[LABELS], ids.tolist()):
+        counts = count_classes(labels, 4)
+        assert counts.dtype == np.int64
+        np.testing.assert_array_equal(counts, COUNTS)
+    np.testing.assert_array_equal(count_classes(ids, 6), [*COUNTS, 0, 0])
+    np.testing.assert_array_equal(count_classes(np.array([True, False, True])), [1, 2])
+
+
+@pytest.mark.parametrize("form", ["ids", "column", "one_hot"])
+@pytest.mark.parametrize("batching", ["rows", "batches", "full_batches"])
+@pytest.mark.parametrize("features", ["array", "dict", "weighted"])
+def test_counts_of_a_dataset(form, batching, features):
+    labels = {"ids": LABELS, "column": LABELS[:, None], "one_hot": np.eye(4)[LABELS]}[form]
+    x = np.zeros((8, 5))
+    parts = {"array": (x, labels), "dict": ({"a": x, "b": x}, labels), "weighted": (x, labels, np.ones(8))}[features]
+    dataset = tf.data.Dataset.from_tensor_slices(parts)
+    if batching == "batches":
+        dataset = dataset.batch(3)
+    elif batching == "full_batches":
+        dataset = dataset.batch(2, drop_remainder=True)
+    np.testing.assert_array_equal(count_classes(dataset, 4), COUNTS)
+    np.testing.assert_array_equal(count_classes(dataset), COUNTS)
+
+
+def test_counts_of_a_dataset_grow_with_the_largest_id():
+    dataset = tf.data.Dataset.from_tensor_slices((np.zeros(4), [0, 1, 0, 5])).batch(2)
+    np.testing.assert_array_equal(count_classes(dataset), [2, 1, 0, 0, 0, 1])
+
+
+def test_an_infinite_dataset_is_refused():
+    dataset = tf.data.Dataset.from_tensor_slices((np.zeros(4), [0, 1, 0, 1])).batch(2).repeat()
+    with pytest.raises(ValueError, match="infinite"):
+        count_classes(dataset)
+
+
+def test_a_dataset_without_rows_or_labels_is_refused():
+    empty = tf.data.Dataset.from_tensor_slices((np.zeros((0, 2)), np.zeros(0, int))).batch(2)
+    with pytest.raises(ValueError, match=r"`labels` must hold at least one"):
+        count_classes(empty)
+    with pytest.raises(ValueError, match=r"`labels` as a dataset must yield"):
+        count_classes(tf.data.Dataset.range(3))

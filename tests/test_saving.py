@@ -1,0 +1,85 @@
+"""Losses, metrics and models with both come back from a file with equal values, without custom_objects."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_imbalance import ClassBalancedLoss, CostMatrixLoss, FocalLoss, PerClassF1, PerClassPrecision, PerClassRecall
+
+COSTS = [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [5.0, 3.0, 0.0]]
+LOSSES = [
+    FocalLoss(gamma=1.5, alpha=[0.2, 0.3, 0.5]),
+    ClassBalancedLoss([70, 20, 10], scheme="effective_number", beta=0.99),
+    ClassBalancedLoss([70, 20, 10], loss=FocalLoss(gamma=1.0, reduction=None)),
+    ClassBalancedLoss([70, 20, 10], loss=keras.losses.SparseCategoricalCrossentropy(reduction=None)),
+    CostMatrixLoss(COSTS, formulation="regularized", weight=0.5, label_smoothing=0.1),
+]
+METRICS = [
+    PerClassRecall(3, class_names=["a", "b", "c"], name="found"),
+    PerClassPrecision(3, ignore_class=2, zero_division=1.0),
+    PerClassPrecision(3, zero_division=float("nan"), name="nan_precision"),
+    PerClassF1(3, beta=2.0, threshold=0.3, dtype="float64"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_custom_objects():
+    """Nothing but registration may lead back to the classes."""
+    with keras.saving.CustomObjectScope({}):
+        assert not keras.saving.get_custom_objects().keys() & {"FocalLoss", "PerClassRecall"}
+        yield
+
+
+def rows(seed=0):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(40, 3))
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return rng.integers(3, size=40), probabilities.astype("float32")
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_a_loss_comes_back_with_equal_values(loss):
+    labels, probabilities = rows()
+    config = json.loads(json.dumps(keras.losses.serialize(loss)))
+    for again in (keras.losses.deserialize(config), type(loss).from_config(loss.get_config())):
+        assert type(again) is type(loss)
+        assert float(again(labels, probabilities)) == float(loss(labels, probabilities))
+        assert again.get_config() == loss.get_config()
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_metric_comes_back_with_equal_values(metric):
+    labels, probabilities = rows()
+    config = json.loads(json.dumps(keras.metrics.serialize(metric)))
+    metric.update_state(labels, probabilities)
+    expected = {key: float(value) for key, value in metric.result().items()}
+    metric.reset_state()
+    for again in (keras.metrics.deserialize(config), type(metric).from_config(metric.get_config())):
+        assert type(again) is type(metric)
+        again.update_state(labels, probabilities)
+        found = {key: float(value) for key, value in again.result().items()}
+        assert list(found) == list(expected)
+        np.testing.assert_array_equal(list(found.values()), list(expected.values()))
+        assert str(again.get_config()) == str(metric.get_config())
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(loss, tmp_path):
+    keras.utils.set_random_seed(0)
+    labels, _ = rows()
+    x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    metrics = [PerClassRecall(3, class_names=["a", "b", "c"]), PerClassF1(3, beta=2.0)]
+    model.compile(keras.optimizers.Adam(0.1), loss, metrics=metrics, jit_compile=False)
+    model.fit(x, labels, verbose=0)
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert type(again.loss) is type(loss)
+    for _ in range(2):
+        logs, logs_again = (m.evaluate(x, labels, verbose=0, return_dict=True) for m in (model, again))
+        assert logs == logs_again
+        assert {"recall/a", "recall", "f1/2", "f1"} <= set(logs)
+        for m in (model, again):
+            m.fit(x, labels, shuffle=False, verbose=0)
