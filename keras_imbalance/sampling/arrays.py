@@ -133,7 +133,7 @@ class ArraySampler(LiveDistribution):
         self.epoch_rows = self._rows_of(epoch_size)
         self._passes = Passes(ids, self._counts, self.seed)
         self._limit = np.full(self.num_classes, np.iinfo(np.int64).max)
-        self._synthesizer = None
+        self._synthesizer: Synthesizer | None = None
         if smote is not None:
             self._use(smote, ids)
         self._next = 0
@@ -291,7 +291,7 @@ class ArraySampler(LiveDistribution):
         if new.any():
             rows[new] = self._bases.draw(flat[new], made)
         parts = tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), self._arrays)
-        if new.any():
+        if self._synthesizer is not None and new.any():
             rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
             points = self._synthesizer.points(rows[new], flat[new], rng)
             for leaf, point in zip(tf.nest.flatten(parts[0]), points, strict=True):
