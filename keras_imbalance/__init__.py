@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from keras_imbalance.callbacks import DynamicSampling, TwoPhaseLearning
+from keras_imbalance.callbacks import DynamicSampling, PerClassLogger, PerClassTensorBoard, TwoPhaseLearning
 from keras_imbalance.class_counts import class_prior, class_weights, count_classes, target_distribution
 from keras_imbalance.layers import CosineDense
 from keras_imbalance.losses import (
@@ -13,37 +13,67 @@ from keras_imbalance.losses import (
     LDAMLoss,
     LogitAdjustedLoss,
 )
-from keras_imbalance.metrics import PerClassF1, PerClassPrecision, PerClassRecall
+from keras_imbalance.metrics import (
+    BalancedAccuracy,
+    CohenKappa,
+    ConfusionMatrix,
+    ExpectedCost,
+    GeometricMean,
+    MacroF1,
+    MatthewsCorrelation,
+    PerClassAveragePrecision,
+    PerClassF1,
+    PerClassPrecision,
+    PerClassRecall,
+    PerClassReport,
+    PerClassSpecificity,
+)
+from keras_imbalance.reports import ClassificationReport, classification_report
 from keras_imbalance.version import __version__
 
 if TYPE_CHECKING:
-    from keras_imbalance.sampling import SMOTE, ArraySampler, remove_tomek_links, tomek_links
+    from keras_imbalance.sampling import SMOTE, ArraySampler, StreamSampler, remove_tomek_links, tomek_links
 
 __all__ = [
-    "SMOTE",
     "ArraySampler",
     "AsymmetricLoss",
+    "BalancedAccuracy",
     "ClassBalancedLoss",
+    "ClassificationReport",
+    "CohenKappa",
+    "ConfusionMatrix",
     "CosineDense",
     "CostMatrixLoss",
     "DynamicSampling",
+    "ExpectedCost",
     "FocalLoss",
+    "GeometricMean",
     "LDAMLoss",
     "LogitAdjustedLoss",
+    "MacroF1",
+    "MatthewsCorrelation",
+    "PerClassAveragePrecision",
     "PerClassF1",
+    "PerClassLogger",
     "PerClassPrecision",
     "PerClassRecall",
+    "PerClassReport",
+    "PerClassSpecificity",
+    "PerClassTensorBoard",
+    "SMOTE",
+    "StreamSampler",
     "TwoPhaseLearning",
     "__version__",
     "class_prior",
     "class_weights",
+    "classification_report",
     "count_classes",
     "remove_tomek_links",
     "target_distribution",
     "tomek_links",
 ]
 
-_SAMPLING = ("ArraySampler", "SMOTE", "remove_tomek_links", "tomek_links")
+_SAMPLING = ("ArraySampler", "SMOTE", "StreamSampler", "remove_tomek_links", "tomek_links")
 
 
 def __getattr__(name):

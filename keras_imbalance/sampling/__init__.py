@@ -2,6 +2,7 @@
 
 from keras_imbalance.sampling.arrays import ArraySampler
 from keras_imbalance.sampling.smote import SMOTE
+from keras_imbalance.sampling.streams import StreamSampler
 from keras_imbalance.sampling.tomek import remove_tomek_links, tomek_links
 
-__all__ = ["SMOTE", "ArraySampler", "remove_tomek_links", "tomek_links"]
+__all__ = ["SMOTE", "ArraySampler", "StreamSampler", "remove_tomek_links", "tomek_links"]

@@ -127,9 +127,9 @@ class ArraySampler(LiveDistribution):
         class_names = None if class_names is None else check_class_names(class_names)
         ids, names = _class_of_rows(self._arrays[1], classes, rows, class_names)
         super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
-        self.batch_size = _whole(batch_size, "batch_size")
+        self.batch_size = whole_number(batch_size, "batch_size")
         self.exact = bool(exact)
-        self.seed = random.randrange(2**31) if seed is None else _whole(seed, "seed", least=0)
+        self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
         self.epoch_rows = self._rows_of(epoch_size)
         self._passes = Passes(ids, self._counts, self.seed)
         self._limit = np.full(self.num_classes, np.iinfo(np.int64).max)
@@ -238,7 +238,7 @@ class ArraySampler(LiveDistribution):
             if epoch_size == "undersample":
                 return max(1, int(np.floor(per_share.min() * (1 + 1e-12))))
             return int(np.ceil(per_share.max() * (1 - 1e-12)))
-        return _whole(epoch_size, "epoch_size")
+        return whole_number(epoch_size, "epoch_size")
 
     def _settle(self):
         """Takes over what the latest iteration draws, if it counts: all of it, however far what fetches ahead has come."""
@@ -402,7 +402,8 @@ def _class_of_rows(y, classes, rows, class_names):
     return np.array([names.index(name) for name in found])[ids.reshape(-1)], names
 
 
-def _whole(value, name, least=1):
+def whole_number(value: Any, name: str, least: int = 1) -> int:
+    """`value` as an int; raises unless it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}.")
     return int(value)
