@@ -146,9 +146,17 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
     return check_distribution(shares, counts, "target")
 
 
+def as_table(values: Any, name: str) -> np.ndarray:
+    """`values` as an array; raises where its rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"`{name}` must have rows of one length. Received: {name}={values!r}.") from None
+
+
 def check_counts(counts: Any, name: str) -> np.ndarray:
     """`counts` as float64 `(C,)`; raises unless every count is positive and finite."""
-    counts = np.asarray(counts)
+    counts = as_table(counts, name)
     numeric = counts.dtype.kind in "biuf"
     if not numeric or counts.ndim != 1 or counts.size == 0 or not np.isfinite(counts).all() or (counts <= 0).any():
         raise ValueError(
@@ -183,9 +191,9 @@ def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray
 
 
 def _inverse_effective_number(counts, beta):
-    if not 0 <= beta < 1:
+    if not isinstance(beta, (int, float, np.integer, np.floating)) or not 0 <= beta < 1:
         raise ValueError(
-            f"`beta` must be in [0, 1). Received: beta={beta}. Use scheme='inverse_frequency' for the limit."
+            f"`beta` must be in [0, 1). Received: beta={beta!r}. Use scheme='inverse_frequency' for the limit."
         )
     if beta == 0:
         return np.ones_like(counts)
@@ -242,22 +250,33 @@ def _count_dataset(dataset, num_classes):
             f"Received elements of {spec}. Map it to that form first."
         )
     labels = dataset.map(lambda x, y, *rest: y)
-    if _is_single_row(spec):
+    single = _is_single_row(spec)
+    if single:
         labels = labels.batch(4096)
+    looks_one_hot = single is None
     total = np.zeros(num_classes or 0, dtype=np.int64)
     for batch in labels.as_numpy_iterator():
         if len(batch) == 0:
             continue
+        looks_one_hot = looks_one_hot and bool(((batch == 0) | (batch == 1)).all() and batch.sum() == 1)
         counts = count_classes(batch, num_classes)
         total = np.pad(total, (0, max(0, len(counts) - len(total))))
         total[: len(counts)] += counts
     if total.sum() == 0:
         raise ValueError("`labels` must hold at least one label. Received an empty dataset.")
+    if looks_one_hot:
+        raise ValueError(
+            f"`labels` may be one-hot rows or batches of class ids: every element is a single 1 among 0 in {spec[1]}. "
+            "Batch the dataset, or map it to class ids."
+        )
     return total
 
 
 def _is_single_row(spec):
-    """Whether a dataset of this spec is unbatched: scalar labels, or one-hot labels that share no length with x."""
+    """Whether a dataset of this spec is unbatched: scalar labels, or one-hot labels that share no length with x.
+
+    None where the labels of a row may as well be a batch of ids.
+    """
     shape = spec[1].shape
     if shape.rank != 1:
         return shape.rank == 0
@@ -266,4 +285,6 @@ def _is_single_row(spec):
         x = next(iter(x.values() if isinstance(x, Mapping) else x))
     x_shape = getattr(x, "shape", None)
     x_rows = x_shape[0] if x_shape is not None and x_shape.rank else None
-    return shape[0] is not None and shape[0] > 1 and x_rows != shape[0]
+    if shape[0] is None or shape[0] == 1:
+        return False
+    return True if x_rows != shape[0] else None

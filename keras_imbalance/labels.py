@@ -55,6 +55,11 @@ def label_form(true_shape: tuple, pred_shape: tuple, axis: int = -1, multi_label
     ('ids', 'ids', 'distribution')
     """
     true_shape, pred_shape = tuple(true_shape), tuple(pred_shape)
+    if len(pred_shape) < 2:
+        raise ValueError(
+            "`y_pred` must have a row for each sample and a channel axis. "
+            f"Received: y_true.shape={true_shape}, y_pred.shape={pred_shape}. For one sigmoid pass y_pred[:, None]."
+        )
     if not -len(pred_shape) <= axis < len(pred_shape):
         raise ValueError(
             f"`axis` must be an axis of the predictions. Received: axis={axis}, y_pred.shape={pred_shape}."
@@ -160,7 +165,7 @@ def _align_distribution(labels, predictions, channels, ignore_class):
         valid = ops.not_equal(ops.argmax(labels, axis=-1), ignore_class)
     # Written so that NaN is wrong too.
     sums_to_one = ops.abs(ops.sum(labels, axis=-1) - 1) <= ROW_SUM_TOLERANCE
-    wrong = ops.logical_not(ops.logical_and(sums_to_one, ops.min(labels, axis=-1) >= 0))
+    wrong = ops.logical_not(ops.logical_and(sums_to_one, ops.all(labels >= 0, axis=-1)))
     if valid is not None:
         wrong = ops.logical_and(wrong, valid)
     return Aligned("distribution", labels, predictions, valid, wrong)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 import keras_imbalance.backend as backend
 from keras_imbalance.backend import Layer, ops, register
 
@@ -32,9 +34,10 @@ class CosineDense(Layer):
 
     def __init__(self, units: int, kernel_initializer: Any = "glorot_uniform", **kwargs: Any):
         super().__init__(**kwargs)
-        if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+        if isinstance(units, bool) or not isinstance(units, (int, np.integer)) or units < 1:
             raise ValueError(f"`units` must be a whole number of at least 1. Received: units={units!r}.")
-        self.units = units
+        self.units = int(units)
+        self.supports_masking = True
         self.kernel_initializer = backend.initializer(kernel_initializer)
 
     def build(self, input_shape: tuple) -> None:

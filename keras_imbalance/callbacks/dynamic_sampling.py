@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Callback
+from keras_imbalance.callbacks.ownership import check_sampler, claim, release
 
 
 def per_class_values(logs: Mapping, monitor: str, class_names: list[str]) -> np.ndarray:
@@ -109,6 +110,11 @@ class DynamicSampling(Callback):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self.history = []
+        # What is set after epoch `start_epoch` holds from the next one on.
+        claim(self.sampler, self, self.start_epoch + 1, self.stop_epoch, self.params)
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        release(self.sampler, self)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self.history.append(self.sampler.distribution)
@@ -126,11 +132,3 @@ class DynamicSampling(Callback):
             shares = zip(self.sampler.class_names, self.sampler.distribution, strict=True)
             line = ", ".join(f"{name} {share:.3f}" for name, share in shares)
             print(f"\nEpoch {epoch + 1}: class distribution {line}")  # noqa: T201, asked for by verbose
-
-
-def check_sampler(sampler: Any) -> None:
-    """Raises unless `sampler` has a live distribution."""
-    if not all(hasattr(sampler, name) for name in ("distribution", "set_target", "class_counts", "class_names")):
-        raise ValueError(
-            f"`sampler` must be a sampler such as ArraySampler, not the dataset it makes. Received: {type(sampler)}."
-        )

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Callback, ops, rebuild_train_function
-from keras_imbalance.callbacks.dynamic_sampling import check_sampler
+from keras_imbalance.backend import Callback, ops, rebuild_train_function, with_sublayers
+from keras_imbalance.callbacks.ownership import check_sampler, claim, release
 
 
 class TwoPhaseLearning(Callback):
     """Trains on resampled data, then fine-tunes on the original distribution at a lower learning rate.
 
     From epoch `switch_epoch` on the sampler draws the natural class distribution, the learning rate is multiplied and,
-    where asked, layers are frozen. Which phase holds depends on the epoch alone, so training may start in either.
-    The `trainable` flags are restored when training ends.
+    where asked, layers are frozen. Which phase holds depends on the epoch alone, so training may start in either. When
+    training ends, the distribution, the learning rate and the `trainable` flags are again what they were before the second
+    phase.
 
     Args:
         sampler: an `ArraySampler` whose `dataset()` is being fitted.
@@ -23,8 +24,9 @@ class TwoPhaseLearning(Callback):
         learning_rate_factor: what the learning rate is multiplied with in the second phase, > 0. Defaults to 0.1.
 
     Raises:
-        ValueError: for arguments out of range; when training begins for a layer that the model lacks, or an optimizer whose
-            learning rate follows a schedule.
+        ValueError: for arguments out of range; when training begins for a layer that the model lacks, an optimizer whose
+            learning rate follows a schedule, freezing under an optimizer that averages weights, or another callback that sets
+            the distribution in the same epochs.
 
     Example: `model.fit(sampler.dataset(), shuffle=False, epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
 
@@ -55,38 +57,56 @@ class TwoPhaseLearning(Callback):
         single = isinstance(freeze, str) or hasattr(freeze, "trainable")
         self.freeze = [freeze] if single else list(freeze or ())
         self.learning_rate_factor = float(learning_rate_factor)
-        self._switched = False
-        self._frozen: list[tuple[Any, bool]] = []
+        self._base_rate = 0.0
+        self._before: np.ndarray | None = None  # the distribution that the second phase took over from
+        self._flags: list[tuple[Any, bool]] = []
 
-    def on_train_begin(self, logs: Mapping | None = None) -> None:
-        self._switched = False
-        self._frozen = [(layer, layer.trainable) for layer in self._layers()]
-        optimizer = self.model.optimizer
-        if isinstance(_rate_owner(optimizer).get_config()["learning_rate"], Mapping):
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        # Read before any callback restores a backup, whose rate may be that of the second phase already.
+        optimizer = _rate_owner(model.optimizer)
+        if isinstance(optimizer.get_config()["learning_rate"], Mapping):
             raise ValueError(
                 "`learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the optimizer with a "
                 "number."
             )
+        self._base_rate = float(ops.convert_to_numpy(optimizer.learning_rate))
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._before = None
+        layers = self._layers()
+        optimizer = self.model.optimizer
+        if layers and getattr(_rate_owner(optimizer), "use_ema", False):
+            raise ValueError(
+                "`freeze` does not go with an optimizer that averages weights: Keras would give layers each other's averages. "
+                "Received: use_ema=True. Compile the optimizer without it."
+            )
+        self._flags = [(part, part.trainable) for layer in layers for part in with_sublayers(layer)]
+        claim(self.sampler, self, self.switch_epoch, None, self.params)
         # Slots for every variable now: a frozen one that is trained again later finds its own.
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        if epoch < self.switch_epoch or self._switched:
+        if epoch < self.switch_epoch or self._before is not None:
             return
-        self._switched = True
+        self._before = self.sampler.distribution
         self.sampler.set_target("natural")
-        optimizer = _rate_owner(self.model.optimizer)
-        optimizer.learning_rate = float(ops.convert_to_numpy(optimizer.learning_rate)) * self.learning_rate_factor
-        if self._frozen:
-            for layer, _ in self._frozen:
+        _rate_owner(self.model.optimizer).learning_rate = self._base_rate * self.learning_rate_factor
+        if self._flags:
+            for layer in self._layers():
                 layer.trainable = False
             rebuild_train_function(self.model)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
-        for layer, trainable in self._frozen:
+        release(self.sampler, self)
+        if self._before is None:
+            return
+        self.sampler.distribution = self._before
+        _rate_owner(self.model.optimizer).learning_rate = self._base_rate
+        for layer, trainable in self._flags:
             layer.trainable = trainable
-        if self._frozen and self._switched:
+        if self._flags:
             rebuild_train_function(self.model)
 
     def _layers(self):

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import numpy as np
-
 from keras_imbalance.backend import register
-from keras_imbalance.losses.base import ImbalanceLoss
+from keras_imbalance.losses.base import ImbalanceLoss, check_number
 from keras_imbalance.losses.log_space import asymmetric
 
 
@@ -58,10 +56,10 @@ class AsymmetricLoss(ImbalanceLoss):
         dtype: Any = None,
     ):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
-        for argument, value in (("gamma_positive", gamma_positive), ("gamma_negative", gamma_negative)):
-            if not np.isfinite(value) or value < 0:
-                raise ValueError(f"`{argument}` must be finite and not negative. Received: {argument}={value}.")
-        if not 0 <= clip < 1:
+        check_number(gamma_positive, "gamma_positive", 0)
+        check_number(gamma_negative, "gamma_negative", 0)
+        check_number(clip, "clip", 0)
+        if clip >= 1:
             raise ValueError(f"`clip` must be in [0, 1). Received: clip={clip}.")
         if not multi_label:
             raise ValueError("`multi_label` must be True: the loss has no softmax form. Received: multi_label=False.")

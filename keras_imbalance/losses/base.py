@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Loss, compute_dtype, kept_logits, keras_mask, name_scope, num_replicas, ops
-from keras_imbalance.class_counts import check_counts
+from keras_imbalance.class_counts import as_table, check_counts
 from keras_imbalance.labels import Aligned, align, spread_weights
 from keras_imbalance.losses.log_space import logits_of
 
@@ -17,7 +17,9 @@ class ImbalanceLoss(Loss):
     two classes "no" and "yes" in each channel; `sigmoid_loss` says so and may be overridden by something faster.
 
     Args:
-        from_logits: whether `y_pred` holds logits. Defaults to False (probabilities).
+        from_logits: whether `y_pred` holds logits. Defaults to False (probabilities). The logits that Keras keeps beside the
+            output of a softmax or sigmoid activation, on TensorFlow and PyTorch, are used in its place; other probabilities
+            have lost the digits next to 1, and a sigmoid beyond a logit of about 17 its gradient.
         multi_label: whether the channels are independent sigmoids. Defaults to False.
         label_smoothing: share s of every label that is spread evenly over the classes, in [0, 1]. Defaults to 0.
         ignore_class: label whose places count nowhere, in no mean either. Defaults to None.
@@ -25,7 +27,7 @@ class ImbalanceLoss(Loss):
         reduction: "sum_over_batch_size" or "mean" (the mean over all places that count), "sum",
             "mean_with_sample_weight" (divided by the sum of the weights), or None.
         name: name of the loss.
-        dtype: dtype of the result; the computation is never narrower than float32.
+        dtype: dtype of computation and result, but never narrower than float32.
     """
 
     def __init__(
@@ -40,10 +42,10 @@ class ImbalanceLoss(Loss):
         dtype: Any = None,
     ):
         super().__init__(name=name, reduction=reduction, dtype=dtype)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(f"`label_smoothing` must be in [0, 1]. Received: label_smoothing={label_smoothing}.")
+        check_number(label_smoothing, "label_smoothing", 0, 1)
         for argument, value in (("ignore_class", ignore_class), ("axis", axis)):
-            if isinstance(value, bool) or not (value is None or isinstance(value, (int, np.integer))):
+            optional = value is None and argument == "ignore_class"
+            if isinstance(value, bool) or not (optional or isinstance(value, (int, np.integer))):
                 raise ValueError(f"`{argument}` must be a whole number. Received: {argument}={value!r}.")
         self.from_logits = bool(from_logits)
         self.multi_label = bool(multi_label)
@@ -91,12 +93,16 @@ class ImbalanceLoss(Loss):
     def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
         """Loss of each place `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
         logits = aligned.predictions
-        if not self.from_logits:
-            kept = kept_logits(y_pred)
-            if kept is None:
-                logits = logits_of(logits, aligned.form == "sigmoid")
-            else:
-                logits = ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1)
+        kept = kept_logits(y_pred)
+        if self.from_logits and kept is not None:
+            raise ValueError(
+                "`from_logits` must be False for the output of a softmax or sigmoid activation. Received: from_logits=True. "
+                "Leave the activation out of the last layer, or pass from_logits=False where the loss takes probabilities."
+            )
+        if kept is not None:
+            logits = ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1)
+        elif not self.from_logits:
+            logits = logits_of(logits, aligned.form == "sigmoid", half_ulp(y_pred.dtype))
         targets = self._smoothed(aligned, logits)
         return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
 
@@ -154,9 +160,24 @@ class ImbalanceLoss(Loss):
         }
 
 
+def check_number(value: Any, name: str, least: float = -np.inf, most: float = np.inf) -> None:
+    """Raises unless `value` is a finite number in [least, most]."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or not least <= value <= most:
+        limits = "" if np.isinf(least) else f" of at least {least}" if np.isinf(most) else f" in [{least}, {most}]"
+        raise ValueError(f"`{name}` must be a finite number{limits}. Received: {name}={value!r}.")
+
+
+def half_ulp(dtype: Any) -> float:
+    """Half the distance between 1 and the number before it, in a floating dtype."""
+    text = str(dtype)
+    bits = {"bfloat16": 8, "float16": 11, "float64": 53}
+    return 2.0 ** -(next((size for name, size in bits.items() if name in text), 24) + 1)
+
+
 def check_counts_shape(class_counts: Any, multi_label: bool) -> np.ndarray:
     """Counts as float64 rows: `(1, C)`, or `(C, 2)` with `multi_label`; raises unless they are positive and finite."""
-    rows = np.asarray(class_counts)
+    rows = as_table(class_counts, "class_counts")
     if multi_label and (rows.ndim != 2 or rows.shape[1] != 2):
         raise ValueError(
             "`class_counts` must have the shape (C, 2) with multi_label: for each label the rows without it, then "

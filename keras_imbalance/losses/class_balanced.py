@@ -4,7 +4,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Loss, deserialize, ops, register, serialize
+from keras_imbalance.backend import (
+    Loss,
+    deserialize,
+    keep_logits,
+    kept_logits,
+    ops,
+    register,
+    serialize,
+    takes_class_ids,
+    takes_one_hot,
+)
 from keras_imbalance.class_counts import class_weights
 from keras_imbalance.labels import Aligned
 from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, per_class
@@ -74,12 +84,12 @@ class ClassBalancedLoss(ImbalanceLoss):
         if loss is not None:
             _check_wrapped(loss, from_logits, label_smoothing)
             # The weights must read the labels as the wrapped loss does.
-            multi_label = getattr(loss, "multi_label", multi_label)
-            ignore_class = ignore_class if getattr(loss, "ignore_class", None) is None else loss.ignore_class
-            axis = getattr(loss, "axis", axis)
+            multi_label = _agreed("multi_label", multi_label, loss, False)
+            ignore_class = _agreed("ignore_class", ignore_class, loss, None)
+            axis = _agreed("axis", axis, loss, -1)
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
         self.loss = loss
-        self.scheme, self.beta, self.normalize = scheme, float(beta), normalize
+        self.scheme, self.beta, self.normalize = scheme, beta, normalize
         self.class_counts = np.asarray(class_counts).tolist()
         rows = check_counts_shape(class_counts, self.multi_label)
         weights = np.stack([class_weights(row, scheme, beta, normalize) for row in rows])
@@ -103,9 +113,38 @@ class ClassBalancedLoss(ImbalanceLoss):
         if isinstance(self.loss, ImbalanceLoss):
             return self.loss.element_losses(aligned, y_true, y_pred)
         if aligned.form == "sigmoid":
-            # Keras averages over the last axis; one of length 1 keeps the channels apart.
-            return self.loss(ops.expand_dims(aligned.labels, -1), ops.expand_dims(aligned.predictions, -1))
-        return self.loss(aligned.labels if aligned.form == "ids" else y_true, y_pred)
+            losses, expected = self._keras_sigmoid(aligned, y_pred), aligned.labels.shape
+        else:
+            losses, expected = self._keras_softmax(aligned, y_true, y_pred), aligned.predictions.shape[:-1]
+        if len(losses.shape) != len(expected) or any(
+            a is not None and b is not None and a != b for a, b in zip(losses.shape, expected, strict=True)
+        ):
+            raise ValueError(
+                f"`loss` must give one value a place, of shape {tuple(expected)}. Received: {type(self.loss).__name__}, "
+                f"which gives the shape {tuple(losses.shape)} for y_true.shape={tuple(y_true.shape)}. A loss that mixes rows "
+                "cannot be weighted by class."
+            )
+        return ops.cast(losses, aligned.predictions.dtype)
+
+    def _keras_sigmoid(self, aligned, y_pred):
+        # Keras averages over the last axis; one of length 1 keeps the channels apart.
+        predictions, kept = ops.expand_dims(aligned.predictions, -1), kept_logits(y_pred)
+        if kept is not None:
+            predictions = keep_logits(predictions, ops.expand_dims(ops.moveaxis(kept, self.axis, -1), -1))
+        return self.loss(ops.expand_dims(aligned.labels, -1), predictions)
+
+    def _keras_softmax(self, aligned, y_true, y_pred):
+        if aligned.form == "ids":
+            if not takes_one_hot(self.loss):
+                return self.loss(aligned.labels, y_pred)
+            one_hot = ops.one_hot(aligned.labels, aligned.predictions.shape[-1], dtype=aligned.predictions.dtype)
+            return self.loss(ops.moveaxis(one_hot, -1, self.axis), y_pred)
+        if takes_class_ids(self.loss):
+            raise ValueError(
+                f"`loss` {type(self.loss).__name__} takes class ids. Received: y_true.shape={tuple(y_true.shape)}. Pass class "
+                "ids, or use CategoricalCrossentropy."
+            )
+        return self.loss(y_true, y_pred)
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         return cross_entropy(logits, targets)
@@ -124,6 +163,19 @@ class ClassBalancedLoss(ImbalanceLoss):
         }
 
 
+def _agreed(argument, outer, loss, default):
+    """The value of an argument that the wrapped loss has too; raises where both are given and differ."""
+    inner = getattr(loss, argument, default)
+    if outer == default or inner == outer:
+        return inner
+    if inner == default and not isinstance(loss, ImbalanceLoss):
+        return outer
+    raise ValueError(
+        f"`{argument}` must be the same for ClassBalancedLoss and the loss that it wraps. Received: {argument}={outer}, and "
+        f"{argument}={inner} in {type(loss).__name__}. Give it to the wrapped loss."
+    )
+
+
 def _check_wrapped(loss, from_logits, label_smoothing):
     if not isinstance(loss, Loss):
         raise ValueError(f"`loss` must be a loss object of this package or of Keras, or None. Received: loss={loss!r}.")
@@ -132,6 +184,11 @@ def _check_wrapped(loss, from_logits, label_smoothing):
             "`loss` must not reduce, or the rows it mixes cannot be weighted. "
             f"Received: loss={type(loss).__name__}(reduction={loss.reduction!r}). Build it with reduction=None; "
             "the reduction of ClassBalancedLoss follows the weights."
+        )
+    if not isinstance(getattr(loss, "axis", -1), int):
+        raise ValueError(
+            f"`loss` must give one value a place. Received: {type(loss).__name__}, which sums over the whole batch and so "
+            "cannot be weighted by class."
         )
     if from_logits or label_smoothing:
         raise ValueError(

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
-from keras_imbalance.losses.base import ImbalanceLoss
+from keras_imbalance.class_counts import as_table
+from keras_imbalance.losses.base import ImbalanceLoss, check_number
 from keras_imbalance.losses.log_space import cross_entropy, expected_cost, regularized_cost
 
 FORMULATIONS = ("expected_cost", "regularized", "softmax_margin")
@@ -13,7 +14,7 @@ FORMULATIONS = ("expected_cost", "regularized", "softmax_margin")
 
 def check_cost_matrix(cost_matrix: Any, name: str = "cost_matrix") -> np.ndarray:
     """`cost_matrix` as float64 `(C, C)`; raises unless it is square, finite and not negative."""
-    costs = np.asarray(cost_matrix)
+    costs = as_table(cost_matrix, name)
     if costs.ndim != 2 or costs.shape[0] != costs.shape[1] or costs.shape[0] < 2 or costs.dtype.kind not in "biuf":
         raise ValueError(
             f"`{name}` must be a square matrix of numbers, cost[true, predicted]. Received: shape {costs.shape}."
@@ -84,8 +85,7 @@ class CostMatrixLoss(ImbalanceLoss):
         self.cost_matrix = check_cost_matrix(cost_matrix).tolist()
         if formulation not in FORMULATIONS:
             raise ValueError(f"`formulation` must be one of {FORMULATIONS}. Received: formulation={formulation!r}.")
-        if not np.isfinite(weight) or weight < 0:
-            raise ValueError(f"`weight` must be finite and not negative. Received: weight={weight}.")
+        check_number(weight, "weight", 0)
         self.formulation = formulation
         self.weight = float(weight)
 

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
-from keras_imbalance.losses.base import ImbalanceLoss
+from keras_imbalance.class_counts import as_table
+from keras_imbalance.losses.base import ImbalanceLoss, check_number
 from keras_imbalance.losses.log_space import sigmoid_focal, softmax_focal
 
 
@@ -60,8 +61,7 @@ class FocalLoss(ImbalanceLoss):
         dtype: Any = None,
     ):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
-        if not np.isfinite(gamma) or gamma < 0:
-            raise ValueError(f"`gamma` must be finite and not negative. Received: gamma={gamma}.")
+        check_number(gamma, "gamma", 0)
         self.gamma = float(gamma)
         self.alpha = _check_alpha(alpha)
 
@@ -102,7 +102,7 @@ class FocalLoss(ImbalanceLoss):
 def _check_alpha(alpha):
     if alpha is None:
         return None
-    values = np.asarray(alpha)
+    values = as_table(alpha, "alpha")
     numeric = values.dtype.kind in "iuf" and values.ndim <= 1 and values.size > 0
     if not numeric or not np.isfinite(values).all() or (values < 0).any():
         raise ValueError(

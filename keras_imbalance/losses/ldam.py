@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
-from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, per_class
+from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, check_number, per_class
 from keras_imbalance.losses.log_space import distribution_focal, focal, relative, sigmoid_focal, true_class_log_odds
 
 
@@ -70,9 +70,9 @@ class LDAMLoss(ImbalanceLoss):
                 "`from_logits` must be True: margins hold between logits. Received: from_logits=False. Leave the "
                 "activation out of the last layer, best a CosineDense."
             )
-        if not np.isfinite(max_margin) or max_margin < 0:
-            raise ValueError(f"`max_margin` must be finite and not negative. Received: max_margin={max_margin}.")
-        if not np.isfinite(scale) or scale <= 0:
+        check_number(max_margin, "max_margin", 0)
+        check_number(scale, "scale")
+        if scale <= 0:
             raise ValueError(f"`scale` must be finite and more than 0. Received: scale={scale}.")
         self.max_margin, self.scale = float(max_margin), float(scale)
         self.class_counts = np.asarray(class_counts).tolist()

@@ -94,7 +94,7 @@ def _soft_focal(logits, targets, gamma):
         exponentials = ops.exp(shifted)
         is_highest = shifted >= 0
         rest = ops.sum(ops.where(is_highest, ops.zeros_like(logits), exponentials), axis=-1, keepdims=True)
-        number = ops.sum(ops.cast(is_highest, logits.dtype), axis=-1, keepdims=True)
+        number = ops.sum(ops.where(is_highest, exponentials, ops.zeros_like(logits)), axis=-1, keepdims=True)
         total = rest + number
         surprise = ops.log1p(rest + (number - 1)) - shifted
         p = exponentials / total
@@ -283,10 +283,16 @@ def _expected_cost(exponentials, costs):
     return ops.squeeze(base + excess, -1), by_logits
 
 
-def logits_of(probabilities: Any, sigmoid: bool) -> Any:
+def logits_of(probabilities: Any, sigmoid: bool, half_ulp: float) -> Any:
     """Logits whose softmax or sigmoid gives the probabilities, as far as these still know them.
 
-    A probability holds less than its logit did: float32 cannot tell 1 - 1e-8 from 1.
+    A probability holds less than its logit did: float32 cannot tell 1 - 1e-8 from 1, so that a sigmoid's logit ends at about
+    17, where it also has no gradient any more.
+
+    Args:
+        probabilities: float, any shape.
+        sigmoid: whether each stands for itself.
+        half_ulp: half the distance of 1 from the number before it, in the precision that the probabilities were given in.
     """
     log_p = ops.log(ops.maximum(probabilities, TINY))
-    return log_p - ops.log(ops.maximum(1 - probabilities, TINY)) if sigmoid else log_p
+    return log_p - ops.log(ops.maximum(1 - probabilities, half_ulp)) if sigmoid else log_p

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_imbalance.backend import ops, register
 from keras_imbalance.class_counts import class_prior
-from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape
+from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, check_number
 from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
 
 
@@ -57,8 +57,7 @@ class LogitAdjustedLoss(ImbalanceLoss):
         dtype: Any = None,
     ):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
-        if not np.isfinite(tau):
-            raise ValueError(f"`tau` must be finite. Received: tau={tau}.")
+        check_number(tau, "tau")
         self.tau = float(tau)
         self.class_counts = np.asarray(class_counts).tolist()
         rows = check_counts_shape(class_counts, self.multi_label)

@@ -83,8 +83,8 @@ class ArraySampler(LiveDistribution):
             balanced), "oversample" (the fewest rows with every row drawn: C * max n_i when balanced), or a number.
             Defaults to "natural".
         exact: False draws the class of each row by itself, so that batches vary. Defaults to True.
-        smote: a `SMOTE`, which makes new points of what an epoch draws of a class beyond the class's own rows, so that each
-            epoch draws such a row at most once. Defaults to None: rows are repeated.
+        smote: a `SMOTE`, which makes new points of what an epoch draws of a class beyond the number of the class's rows.
+            Defaults to None: rows are repeated.
         classes: class of each row, `(N,)`, where `y` is not a class label: several outputs, several labels a row, soft labels.
             Whole numbers from 0, or names, which are numbered as in `class_names`, by default in sorted order.
         class_names: names of the classes, for log keys. Defaults to the names in `classes`, or the class numbers.

@@ -21,6 +21,7 @@ class LiveDistribution:
         self._counts = counts
         names = [str(i) for i in range(len(counts))] if class_names is None else check_class_names(class_names)
         self._class_names = names
+        self.owners: list[tuple] = []  # callbacks that set the distribution, kept by callbacks.ownership
         self._distribution = target_distribution(counts, target, names)
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 16 << 20
 
 
 class Rows:

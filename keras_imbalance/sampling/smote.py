@@ -47,10 +47,11 @@ class SMOTE:
             )
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
             raise ValueError(f"`seed` must be None or a whole number of at least 0. Received: seed={seed!r}.")
+        columns = np.asarray([] if categorical is None else categorical).reshape(-1)
+        if columns.size and (columns.dtype.kind not in "iu" or len(np.unique(columns)) < len(columns)):
+            raise ValueError(f"`categorical` must be different column numbers. Received: categorical={categorical!r}.")
         self.k_neighbors = int(k_neighbors)
-        self.categorical = (
-            [] if categorical is None else [int(column) for column in np.asarray(categorical).reshape(-1)]
-        )
+        self.categorical = columns.tolist()
         self.seed = seed
 
 
@@ -88,7 +89,9 @@ class Synthesizer:
     def _between(self, leaf, base, neighbor, u):
         start, end = leaf.take(base, axis=0), leaf.take(neighbor, axis=0)
         u = u.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
-        made = start + u * (end - start)
+        # In two halves: the difference of two large values can be infinite.
+        half = u * (end / 2 - start / 2)
+        made = start + half + half
         if self.smote.categorical:
             made[:, self.smote.categorical] = end[:, self.smote.categorical]
         return made

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,59 +11,73 @@ import tensorflow as tf
 from keras_imbalance.class_counts import check_counts, check_distribution, target_distribution
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.arrays import whole_number
-from keras_imbalance.sampling.distribution import LiveDistribution
+from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 
 STATE_KEYS = ("seed", "epoch", "counts", "drawn", "distribution")
 
 
 class _Pass:
-    """One pass over the stream: the shares it draws, and what it has read and given so far.
+    """One pass over the stream: the shares it draws, and what was read and given up to now.
 
     Args:
         number: of the pass.
-        shares: wanted share of every class `(C,)`, or None to pass rows on as they come.
+        shares: function from the counts up to now to the wanted share of every class `(C,)`, or None to pass rows on as they
+            come.
         prior: known share of every class in the stream `(C,)`, or None when it is learnt.
-        counts: rows of every class that were counted before `(C,)`.
+        read: rows of every class that were read before `(C,)`.
+        drawn: rows of every class that were passed on before `(C,)`.
+        most: copies that are made at a time, about.
         seed: the sampler's.
     """
 
-    def __init__(self, number: int, shares: Any, prior: Any, counts: np.ndarray, seed: int):
+    def __init__(
+        self,
+        number: int,
+        shares: Callable | None,
+        prior: Any,
+        read: np.ndarray,
+        drawn: np.ndarray,
+        most: int,
+        seed: int,
+    ):
         self.number, self.shares, self.prior = number, shares, prior
-        self.before = counts
-        self.read = np.zeros_like(counts)
-        self.drawn = np.zeros_like(counts)
+        self.read, self.drawn = read, drawn
+        self.most = most
         self.rng = np.random.default_rng([seed, number])
         # What was owed to a class and not given yet: totals stay within one row of what the shares ask.
-        self.owed = self.rng.random(len(counts))
-        self.blocks = 0
+        self.owed = self.rng.random(len(read))
+        self.counted = False
 
-    def draw(self, ids: np.ndarray) -> np.ndarray:
-        """Places of a block to pass on, each as often as its class asks, in random order: int64 `(M,)`."""
-        self.blocks += 1
+    def draw(self, ids: np.ndarray) -> int:
+        """Decides how often each row of a block is passed on; gives the number of pieces in which its copies come."""
         rows = np.bincount(ids, minlength=len(self.read))
         self.read = self.read + rows
-        ratio = self._ratio()
-        self.owed = self.owed + ratio * rows
+        self.owed = self.owed + self._ratio() * rows
         given = np.floor(self.owed).astype(np.int64)
         self.owed = self.owed - given
         each, extra = np.divmod(given, np.maximum(rows, 1))
-        copies = each[ids]
         # A random order within each class picks the rows that get one copy more.
         order = np.lexsort((self.rng.random(len(ids)), ids))
         rank = np.empty(len(ids), dtype=np.int64)
         rank[order] = np.arange(len(ids)) - np.repeat(np.cumsum(rows) - rows, rows)
-        copies = copies + (rank < extra[ids])
+        self.copies = each[ids] + (rank < extra[ids])
+        self.shift = self.rng.random(len(ids))
         self.drawn = self.drawn + given
-        return self.rng.permutation(np.repeat(np.arange(len(ids)), copies))
+        self.pieces = int(-(-given.sum() // self.most))
+        return self.pieces
+
+    def piece(self, i: int) -> np.ndarray:
+        """Places of the block in its i-th piece, which holds an even part of every row's copies, in random order: int64 `(M,)`."""
+        upto = np.floor(np.outer([i, i + 1], self.copies) / self.pieces + self.shift).astype(np.int64)
+        return self.rng.permutation(np.repeat(np.arange(len(self.copies)), upto[1] - upto[0]))
 
     def _ratio(self):
         """How often a row of each class is passed on, on average."""
         if self.shares is None:
             return np.ones(len(self.read))
-        counts = self.before + self.read
-        prior = counts / counts.sum() if self.prior is None else self.prior
+        prior = self.read / self.read.sum() if self.prior is None else self.prior
         seen = prior > 0
-        shares = np.where(seen, self.shares, 0.0)
+        shares = np.where(seen, self.shares(self.read), 0.0)
         if shares.sum() == 0:
             return np.zeros(len(prior))
         return np.where(seen, shares / shares.sum() / np.where(seen, prior, 1.0), 0.0)
@@ -84,7 +99,7 @@ class StreamSampler(LiveDistribution):
             way, and more exact the more was read.
         num_classes: number of classes C, needed where `class_counts` is not given.
         target: as in `target_distribution`; "natural" passes every row on once. Defaults to "balanced".
-        label_fn: function of a block `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)`, where y is no class label.
+        label_fn: function of a block `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)` where y is none.
             Defaults to y.
         block_size: rows that are drawn from together. Defaults to 4096.
         batched: whether the dataset's elements are batches. Defaults to None: inferred from the shape of y; needed when that
@@ -125,6 +140,12 @@ class StreamSampler(LiveDistribution):
         spec = dataset.element_spec
         if not isinstance(spec, tuple) or len(spec) not in (2, 3):
             raise ValueError(f"`dataset` must yield (x, y) or (x, y, sample_weight). Received elements of {spec}.")
+        if label_fn is None and not hasattr(spec[1], "shape"):
+            raise ValueError("`label_fn` must give the class of each row where y is a nest of arrays. Received: None.")
+        if label_fn is not None and not callable(label_fn):
+            raise ValueError(f"`label_fn` must be None or a function. Received: label_fn={label_fn!r}.")
+        if batched not in (None, True, False):
+            raise ValueError(f"`batched` must be None, True or False. Received: batched={batched!r}.")
         self.batch_size = whole_number(batch_size, "batch_size")
         self.block_size = whole_number(block_size, "block_size")
         self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
@@ -134,6 +155,10 @@ class StreamSampler(LiveDistribution):
         size = whole_number(num_classes, "num_classes", least=2) if self._known is None else len(self._known)
         if num_classes not in (None, size):
             raise ValueError(f"`class_counts` must hold {num_classes} counts. Received: {size}.")
+        if class_names is not None and len(check_class_names(class_names)) != size:
+            raise ValueError(
+                f"`class_names` must hold {size} names, one a class. Received: class_names={class_names!r}."
+            )
         super().__init__(np.ones(size) if self._known is None else self._known, "balanced", class_names)
         self._rows = dataset
         self._label_fn = label_fn
@@ -153,7 +178,8 @@ class StreamSampler(LiveDistribution):
     @property
     def distribution(self) -> np.ndarray:
         """Share of every class in what is drawn, float64 `(C,)`, sum 1. Setting it takes effect at the next pass."""
-        return target_distribution(self._reference(), self._target, self._class_names)
+        self._settle()
+        return self._shares(self._target, self._read)
 
     @distribution.setter
     def distribution(self, shares: Any) -> None:
@@ -161,8 +187,13 @@ class StreamSampler(LiveDistribution):
 
     def set_target(self, target: Any) -> None:
         """Sets the distribution that a target stands for; where counts are learnt, it follows what was counted."""
-        target_distribution(self._counts, target, self._class_names)
-        self._target = target
+        shares = target_distribution(self._counts, target, self._class_names)
+        if isinstance(target, Mapping):
+            self._target = {self._name_of(key): float(share) for key, share in target.items()}
+        elif isinstance(target, str):
+            self._target = target
+        else:
+            self._target = float(target) if np.ndim(target) == 0 else shares
 
     @property
     def exposure(self) -> np.ndarray:
@@ -172,12 +203,10 @@ class StreamSampler(LiveDistribution):
 
     def dataset(self) -> tf.data.Dataset:
         """Batches `(x, y)` or `(x, y, sample_weight)` of one pass over the stream, anew in each iteration."""
-        blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
         passes = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
-        numbered = tf.data.Dataset.zip(passes.flat_map(lambda key: tf.data.Dataset.from_tensors(key).repeat()), blocks)
         options = tf.data.Options()
         options.deterministic = True
-        return numbered.flat_map(self._drawn_block).rebatch(self.batch_size).prefetch(2).with_options(options)
+        return passes.flat_map(self._one_pass).with_options(options)
 
     def state_dict(self) -> dict:
         """What a resumed run needs for the passes that would have come, as JSON types."""
@@ -187,7 +216,7 @@ class StreamSampler(LiveDistribution):
             "epoch": self._next,
             "counts": self._read.tolist(),
             "drawn": self._drawn.tolist(),
-            "distribution": self._target if isinstance(self._target, (str, float, int)) else self.distribution.tolist(),
+            "distribution": self._target.tolist() if isinstance(self._target, np.ndarray) else self._target,
         }
 
     def load_state_dict(self, state: Mapping) -> None:
@@ -201,7 +230,8 @@ class StreamSampler(LiveDistribution):
                 f"`state` must be what `state_dict` gave, with the keys {STATE_KEYS}. Received: {state!r}."
             )
         counts, drawn = (np.asarray(state[key], dtype=np.int64) for key in ("counts", "drawn"))
-        if counts.shape != self._read.shape or drawn.shape != self._read.shape or state["seed"] != self.seed:
+        counted = counts.shape == drawn.shape == self._read.shape and not ((counts < 0) | (drawn < 0)).any()
+        if not counted or state["seed"] != self.seed or state["epoch"] < 0:
             raise ValueError(
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
                 f"{len(counts)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
@@ -210,55 +240,67 @@ class StreamSampler(LiveDistribution):
         self._next, self._read, self._drawn = int(state["epoch"]), counts, drawn
         self._passes.clear()
 
-    def _reference(self):
-        """The counts that a target is taken over: given, counted, or, before anything was read, even."""
-        if self._known is not None:
-            return self._known
-        self._settle()
-        return self._read.astype(np.float64) if (self._read > 0).all() else self._counts
+    def _shares(self, target, read):
+        """The share of every class that a target asks for; where counts are learnt, a class not read yet stands with one row."""
+        counts = np.maximum(read, 1) if self._known is None else self._known
+        return target_distribution(counts, target, self._class_names)
+
+    def _name_of(self, key):
+        return key if key in self._class_names else self._class_names[key]
 
     def _begin(self) -> Iterator[int]:
         self._settle()
         key = max(self._passes, default=-1) + 1
         self._passes = {old: kept for old, kept in self._passes.items() if old > key - 4}
         natural = isinstance(self._target, str) and self._target == "natural"
+        shares = None if natural else partial(self._shares, self._target)
         prior = None if self._known is None else self._known / self._known.sum()
-        shares = None if natural else self.distribution
-        self._passes[key] = _Pass(self._next, shares, prior, self._read, self.seed)
+        self._passes[key] = _Pass(self._next, shares, prior, self._read, self._drawn, 2 * self.block_size, self.seed)
         yield key
 
+    def _one_pass(self, key):
+        blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
+        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block)).rebatch(self.batch_size).prefetch(2)
+        # Behind what fetches ahead: only a pass that goes beyond its first batch counts, or one that has no other.
+        first, others = tf.data.Dataset.range(1), tf.data.Dataset.range(1).repeat()
+        second = tf.data.Dataset.from_generator(self._count, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
+        end = tf.data.Dataset.from_generator(self._end, output_signature=drawn.element_spec, args=(key,))
+        marks = first.concatenate(second).concatenate(others)
+        return tf.data.Dataset.zip(drawn, marks).map(lambda batch, mark: batch).concatenate(end)
+
+    def _count(self, key):
+        self._passes[int(key)].counted = True
+        yield 0
+
+    def _end(self, key):
+        self._passes[int(key)].counted = True
+        yield from ()
+
     def _settle(self):
-        """Takes over what the latest pass read and drew; one that never went past its first block was a look."""
+        """Takes over what the latest pass read and drew, unless it was a look at its first batch."""
         if self._passes:
             latest = self._passes[max(self._passes)]
-            single = 0 <= self._num_blocks() <= 1
-            if latest.blocks > 1 or (single and latest.blocks == 1):
+            if latest.counted:
                 self._next = latest.number + 1
-                self._read = latest.before + latest.read
-                self._drawn = self._drawn + latest.drawn
-                latest.before, latest.read = self._read, np.zeros_like(latest.read)
-                latest.drawn = np.zeros_like(latest.drawn)
-
-    def _num_blocks(self):
-        """Blocks in the stream, or a negative number where that is not known."""
-        number = int(self._rows.cardinality())
-        return -1 if self._batched or number < 0 else -(-number // self.block_size)
+                self._read, self._drawn = latest.read, latest.drawn
 
     def _drawn_block(self, key, block):
         labels = block[1] if self._label_fn is None else self._label_fn(*block)
-        places = tf.numpy_function(self._draw, [key, labels], tf.int64)
-        places.set_shape([None])
-        pieces = tf.data.Dataset.range(0, tf.size(places, tf.int64), self.block_size)
-        # Copies are made a block's worth at a time: one that repeats a rare class a thousand times takes no more memory.
-        return pieces.map(
-            lambda first: tf.nest.map_structure(
-                lambda leaf: tf.gather(leaf, places[first : first + self.block_size]), block
-            )
-        )
+        pieces = tf.numpy_function(self._draw, [key, labels], tf.int64)
+
+        def piece(i):
+            places = tf.numpy_function(self._piece, [key, i], tf.int64)
+            places.set_shape([None])
+            return tf.nest.map_structure(lambda leaf: tf.gather(leaf, places), block)
+
+        # Copies are made a few blocks' worth at a time: one that repeats a row a million times takes no more memory.
+        return tf.data.Dataset.range(pieces).map(piece)
 
     def _draw(self, key, labels):
-        ids = class_ids(labels, self.num_classes, name="y")
-        return self._passes[int(key)].draw(ids)
+        return np.int64(self._passes[int(key)].draw(class_ids(labels, self.num_classes, name="y")))
+
+    def _piece(self, key, i):
+        return self._passes[int(key)].piece(int(i))
 
 
 def _is_batched(spec, label_fn, num_classes):
