@@ -16,6 +16,7 @@ from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 EPOCH_SIZES = ("natural", "undersample", "oversample")
 PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
 PIECE_BATCHES = 64
+FEW_BATCHES = 16  # where fewer fit, batches are large enough to be fetched ahead
 STATE_KEYS = ("seed", "epoch", "drawn", "synthetic", "distribution")
 BASES = 1 << 40  # keeps the rows that new points start from apart from the rows drawn as they are
 
@@ -178,14 +179,20 @@ class ArraySampler(LiveDistribution):
         """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`."""
         signature = tf.nest.map_structure(_spec, self._arrays)
 
-        def pieces(generate, epoch):
-            return tf.data.Dataset.from_generator(generate, output_signature=signature, args=(epoch,)).unbatch()
+        def pieces(generate, *epoch):
+            return tf.data.Dataset.from_generator(generate, output_signature=signature, args=epoch).unbatch()
 
-        # The first batch comes by itself: looking at it must not start the rest, which is fetched ahead.
-        epochs = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
-        dataset = epochs.flat_map(
-            lambda epoch: pieces(self._first_piece, epoch).concatenate(pieces(self._other_pieces, epoch).prefetch(2))
-        )
+        if self._batches_a_piece() >= FEW_BATCHES:
+            # Handing small batches from thread to thread costs more than making them where they are wanted.
+            dataset = pieces(self._whole_epoch)
+        else:
+            # The first batch comes by itself: looking at it must not start the rest, which is fetched ahead.
+            epochs = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
+            dataset = epochs.flat_map(
+                lambda epoch: pieces(self._first_piece, epoch).concatenate(
+                    pieces(self._other_pieces, epoch).prefetch(2)
+                )
+            )
         options = tf.data.Options()
         options.deterministic = True
         options.autotune.enabled = False
@@ -256,10 +263,15 @@ class ArraySampler(LiveDistribution):
     def _begin(self) -> Iterator[int]:
         self._settle()
         key = max(self._epochs, default=-1) + 1
-        self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 4}
+        self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 32}
         shares = self._distribution.copy()
         self._epochs[key] = _Epoch(self._next, shares, self._drawn, self._made, self._limit, self.seed)
         yield key
+
+    def _whole_epoch(self):
+        key = next(self._begin())
+        yield from self._first_piece(key)
+        yield from self._other_pieces(key)
 
     def _first_piece(self, key):
         epoch = self._epochs[int(key)]
@@ -274,11 +286,14 @@ class ArraySampler(LiveDistribution):
 
     def _pieces(self):
         """First batch and number of batches of each piece of an epoch."""
-        row_bytes = sum(leaf.nbytes // max(len(leaf), 1) for leaf in tf.nest.flatten(self._arrays))
-        most = int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
+        most = self._batches_a_piece()
         full = self.epoch_rows // self.batch_size
         pieces = [(0, 1)] + [(first, min(most, full - first)) for first in range(1, full, most)]
         return pieces + ([(full, 1)] if max(full, 1) < self.num_batches else [])
+
+    def _batches_a_piece(self):
+        row_bytes = sum(leaf.nbytes // max(len(leaf), 1) for leaf in tf.nest.flatten(self._arrays))
+        return int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
 
     def _piece(self, epoch, first, number):
         classes = self._classes(epoch, epoch.places, first, number)
@@ -293,9 +308,8 @@ class ArraySampler(LiveDistribution):
         parts = tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), self._arrays)
         if self._synthesizer is not None and new.any():
             rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
-            points = self._synthesizer.points(rows[new], flat[new], rng)
-            for leaf, point in zip(tf.nest.flatten(parts[0]), points, strict=True):
-                leaf[new] = point
+            places = np.flatnonzero(new)
+            self._synthesizer.place(tf.nest.flatten(parts[0]), places, rows[places], flat[places], rng)
         return tf.nest.map_structure(lambda leaf: leaf.reshape(*classes.shape, *leaf.shape[1:]), parts)
 
     def _beyond_own_rows(self, epoch, classes):

@@ -70,7 +70,8 @@ def in_runs(classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarr
     Returns:
         Three arrays `(P,)`: the place, its class, and how many places of that class come before it.
     """
-    by_class = np.argsort(classes, kind="stable")
+    # NumPy sorts 16 bits by radix, many times faster than 32.
+    by_class = np.argsort(classes.astype(np.int16) if num_classes <= 2**15 else classes, kind="stable")
     totals = np.bincount(classes, minlength=num_classes)
     present = np.flatnonzero(totals)
     number = totals[present]
@@ -147,7 +148,7 @@ class Passes:
         if len(classes) > 1:
             bits = np.uint64(int(len(classes) - 1).bit_length())
             keys = (segment.astype(np.uint64) << (np.uint64(64) - bits)) | (keys >> bits)
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         return self.rows[self.starts[classes][segment] + within[order]], begins
 
     def _remember(self, classes, passes, permuted, begins):

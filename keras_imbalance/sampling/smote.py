@@ -74,27 +74,39 @@ class Synthesizer:
             self._place[rows] = np.arange(len(rows))
         self._check()
 
-    def points(self, base: np.ndarray, classes: np.ndarray, rng: np.random.Generator) -> Any:
-        """New points, one for each row number in `base`, as a flat list of arrays like the leaves of x."""
-        u, choice = rng.random(len(base)), rng.random(len(base))
+    def place(
+        self, batch: list[np.ndarray], places: np.ndarray, base: np.ndarray, classes: np.ndarray, rng: Any
+    ) -> None:
+        """Moves rows of a batch from where they are to somewhere on the way to a neighbour.
+
+        Args:
+            batch: arrays like the leaves of x, changed in place.
+            places: which rows of the batch become new points, int `(M,)`.
+            base: the row number that stands in each of these places, int `(M,)`.
+            classes: class of each of these places, int `(M,)`.
+            rng: source of randomness.
+        """
+        u, choice = rng.random((2, len(base)))
         neighbor = base.copy()
-        for number in np.unique(classes):
-            own = classes == number
+        for number in np.flatnonzero(np.bincount(classes)):
+            own = np.flatnonzero(classes == number)
             known = self._neighbors_of(int(number))
             if known.shape[1]:
                 column = (choice[own] * known.shape[1]).astype(np.int64)
                 neighbor[own] = known[self._place[base[own]], column]
-        return [self._between(leaf, base, neighbor, u) for leaf in self.leaves]
-
-    def _between(self, leaf, base, neighbor, u):
-        start, end = leaf.take(base, axis=0), leaf.take(neighbor, axis=0)
-        u = u.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
-        # In two halves: the difference of two large values can be infinite.
-        half = u * (end / 2 - start / 2)
-        made = start + half + half
-        if self.smote.categorical:
-            made[:, self.smote.categorical] = end[:, self.smote.categorical]
-        return made
+        for leaf, rows in zip(self.leaves, batch, strict=True):
+            start, end = rows.take(places, axis=0), leaf.take(neighbor, axis=0)
+            step = u.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
+            categories = end[:, self.smote.categorical] if self.smote.categorical else None
+            # In two halves: the difference of two large values can be infinite.
+            end *= 0.5
+            end -= 0.5 * start
+            end *= step
+            start += end
+            start += end
+            if categories is not None:
+                start[:, self.smote.categorical] = categories
+            rows[places] = start
 
     def _neighbors_of(self, number):
         if number not in self._neighbors:

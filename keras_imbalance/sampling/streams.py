@@ -67,7 +67,7 @@ class _Pass:
         return self.pieces
 
     def piece(self, i: int) -> np.ndarray:
-        """Places of the block in its i-th piece, which holds an even part of every row's copies, in random order: int64 `(M,)`."""
+        """Places of the block in its i-th piece, an even part of the copies of every row, in random order: int64 `(M,)`."""
         upto = np.floor(np.outer([i, i + 1], self.copies) / self.pieces + self.shift).astype(np.int64)
         return self.rng.permutation(np.repeat(np.arange(len(self.copies)), upto[1] - upto[0]))
 
@@ -241,7 +241,7 @@ class StreamSampler(LiveDistribution):
         self._passes.clear()
 
     def _shares(self, target, read):
-        """The share of every class that a target asks for; where counts are learnt, a class not read yet stands with one row."""
+        """The shares that a target asks for; where counts are learnt, a class that was not read yet stands with one row."""
         counts = np.maximum(read, 1) if self._known is None else self._known
         return target_distribution(counts, target, self._class_names)
 
