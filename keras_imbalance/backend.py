@@ -1,6 +1,7 @@
 """Which Keras this process runs. Every other module takes Keras from here and imports none by itself."""
 
 import os
+import sys
 from typing import Any
 
 if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
@@ -30,19 +31,26 @@ __all__ = [
     "Layer",
     "Loss",
     "Metric",
+    "collected_together",
+    "compiled_metrics",
     "compute_dtype",
     "concrete",
     "custom_gradient",
     "deserialize",
     "initializer",
+    "keep_logits",
     "kept_logits",
     "keras_mask",
+    "largest",
     "name_scope",
     "num_replicas",
     "ops",
     "rebuild_train_function",
     "register",
     "serialize",
+    "takes_class_ids",
+    "takes_one_hot",
+    "with_sublayers",
 ]
 
 
@@ -75,13 +83,34 @@ class _MaskProbe(keras.losses.Loss):
 
 def keras_mask(y_pred: Any, like: Any) -> Any:
     """The mask that Keras keeps for `y_pred`, as ones and zeros of the shape of `like`."""
-    return _MaskProbe()(ops.ones_like(like), y_pred)
+    return ops.cast(_MaskProbe()(ops.ones_like(like), y_pred), like.dtype)
 
 
 def kept_logits(y_pred: Any) -> Any:
     """The logits that Keras keeps beside the output of a softmax or sigmoid activation, or None where it keeps none."""
     logits = getattr(y_pred, "_keras_logits", None)
     return logits if logits is not None and tuple(logits.shape) == tuple(y_pred.shape) else None
+
+
+def takes_class_ids(loss: Any) -> bool:
+    """Whether a loss of Keras reads class ids, not one-hot rows."""
+    return type(loss).__name__ in ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy")
+
+
+def takes_one_hot(loss: Any) -> bool:
+    """Whether a loss is one of Keras that needs one-hot rows and would broadcast class ids."""
+    return getattr(keras.losses, type(loss).__name__, None) is type(loss) and not takes_class_ids(loss)
+
+
+def keep_logits(probabilities: Any, logits: Any) -> Any:
+    """Marks `probabilities` as the output of an activation over `logits`, for a loss of Keras that looks for them."""
+    probabilities._keras_logits = logits
+    return probabilities
+
+
+def with_sublayers(layer: Any) -> list:
+    """The layer and every layer inside it."""
+    return list(layer._flatten_layers())
 
 
 def num_replicas() -> int:
@@ -96,3 +125,40 @@ def num_replicas() -> int:
 def rebuild_train_function(model: Any) -> None:
     """Makes a running `fit` see changed `trainable` flags and changed Python values from its next epoch on."""
     model.make_train_function(force=True)
+
+
+def largest(scores: Any) -> Any:
+    """Index of the largest score along the last axis, the first among equals, int32."""
+    if keras.backend.backend() == "tensorflow":
+        # ops.argmax tells -0 from 0 there, which costs eight times as much and is no tie where it should be one.
+        return ops.squeeze(ops.top_k(scores, 1)[1], -1)
+    return ops.cast(ops.argmax(scores, axis=-1), "int32")
+
+
+def compiled_metrics(model: Any) -> dict:
+    """The metrics that `model` was compiled with, by the name under which Keras logs them; empty before its first batch."""
+    found: dict[str, Any] = {}
+    for metric in model.metrics:
+        if hasattr(metric, "output_names") and getattr(metric, "built", False):
+            # The results come in the order of the metrics, under names that Keras made unique.
+            found.update(zip(metric.result(), metric.metrics, strict=True))
+        elif isinstance(metric, Metric):
+            found[metric.name] = metric
+    return found
+
+
+def collected_together() -> tuple[list, bool] | None:
+    """The metrics whose results Keras is collecting at this moment, and whether the model has several outputs.
+
+    None when nobody collects, as when a user calls `result()`. A metric is not told who its neighbours are, so this looks at
+    who called; were Keras to collect in another way, the only loss would be an error message.
+    """
+    frame: Any = sys._getframe(1)
+    for _ in range(6):
+        if frame is None:
+            return None
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, Metric) and hasattr(owner, "output_names"):
+            return list(owner.metrics), len(owner.output_names or ()) > 1
+        frame = frame.f_back
+    return None

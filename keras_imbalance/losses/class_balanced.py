@@ -15,7 +15,7 @@ from keras_imbalance.backend import (
     takes_class_ids,
     takes_one_hot,
 )
-from keras_imbalance.class_counts import class_weights
+from keras_imbalance.class_counts import as_table, class_weights
 from keras_imbalance.labels import Aligned
 from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, per_class
 from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
@@ -90,7 +90,7 @@ class ClassBalancedLoss(ImbalanceLoss):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
         self.loss = loss
         self.scheme, self.beta, self.normalize = scheme, beta, normalize
-        self.class_counts = np.asarray(class_counts).tolist()
+        self.class_counts = as_table(class_counts, "class_counts").tolist()
         rows = check_counts_shape(class_counts, self.multi_label)
         weights = np.stack([class_weights(row, scheme, beta, normalize) for row in rows])
         self.class_weights = weights.reshape(np.shape(class_counts)).tolist()
@@ -127,24 +127,36 @@ class ClassBalancedLoss(ImbalanceLoss):
         return ops.cast(losses, aligned.predictions.dtype)
 
     def _keras_sigmoid(self, aligned, y_pred):
+        if getattr(self.loss, "axis", -1) != -1:
+            raise ValueError(
+                f"`loss` must have axis=-1 for independent sigmoids; `axis` of ClassBalancedLoss says where the channels are. "
+                f"Received: {type(self.loss).__name__}(axis={self.loss.axis})."
+            )
         # Keras averages over the last axis; one of length 1 keeps the channels apart.
-        predictions, kept = ops.expand_dims(aligned.predictions, -1), kept_logits(y_pred)
-        if kept is not None:
-            predictions = keep_logits(predictions, ops.expand_dims(ops.moveaxis(kept, self.axis, -1), -1))
+        predictions = self._channels_last(aligned, y_pred, lambda tensor: ops.expand_dims(tensor, -1))
         return self.loss(ops.expand_dims(aligned.labels, -1), predictions)
 
     def _keras_softmax(self, aligned, y_true, y_pred):
-        if aligned.form == "ids":
-            if not takes_one_hot(self.loss):
-                return self.loss(aligned.labels, y_pred)
-            one_hot = ops.one_hot(aligned.labels, aligned.predictions.shape[-1], dtype=aligned.predictions.dtype)
-            return self.loss(ops.moveaxis(one_hot, -1, self.axis), y_pred)
-        if takes_class_ids(self.loss):
+        labels = aligned.labels
+        if aligned.form == "ids" and takes_one_hot(self.loss):
+            labels = ops.one_hot(labels, aligned.predictions.shape[-1], dtype=aligned.predictions.dtype)
+        elif aligned.form == "distribution" and takes_class_ids(self.loss):
             raise ValueError(
                 f"`loss` {type(self.loss).__name__} takes class ids. Received: y_true.shape={tuple(y_true.shape)}. Pass class "
                 "ids, or use CategoricalCrossentropy."
             )
-        return self.loss(y_true, y_pred)
+        if getattr(self.loss, "axis", -1) == -1:
+            return self.loss(labels, self._channels_last(aligned, y_pred, lambda tensor: tensor))
+        has_channels = len(labels.shape) == len(y_pred.shape)
+        return self.loss(ops.moveaxis(labels, -1, self.axis) if has_channels else labels, y_pred)
+
+    def _channels_last(self, aligned, y_pred, shape):
+        """Predictions for a loss of Keras, with the logits that Keras keeps beside them."""
+        kept = kept_logits(y_pred)
+        predictions = shape(aligned.predictions)
+        if kept is None:
+            return predictions
+        return keep_logits(predictions * 1, shape(ops.moveaxis(kept, self.axis, -1)))
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         return cross_entropy(logits, targets)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
+from keras_imbalance.class_counts import as_table
 from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, check_number, per_class
 from keras_imbalance.losses.log_space import distribution_focal, focal, relative, sigmoid_focal, true_class_log_odds
 
@@ -75,7 +76,7 @@ class LDAMLoss(ImbalanceLoss):
         if scale <= 0:
             raise ValueError(f"`scale` must be finite and more than 0. Received: scale={scale}.")
         self.max_margin, self.scale = float(max_margin), float(scale)
-        self.class_counts = np.asarray(class_counts).tolist()
+        self.class_counts = as_table(class_counts, "class_counts").tolist()
         counts = check_counts_shape(class_counts, self.multi_label).reshape(np.shape(class_counts))
         self.class_weights = None if class_weights is None else _check_weights(class_weights, counts.shape)
         self.margins = (counts.min() / counts) ** 0.25 * self.max_margin

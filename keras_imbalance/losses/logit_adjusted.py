@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import ops, register
-from keras_imbalance.class_counts import class_prior
+from keras_imbalance.class_counts import as_table, class_prior
 from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, check_number
 from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
 
@@ -59,7 +59,7 @@ class LogitAdjustedLoss(ImbalanceLoss):
         super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
         check_number(tau, "tau")
         self.tau = float(tau)
-        self.class_counts = np.asarray(class_counts).tolist()
+        self.class_counts = as_table(class_counts, "class_counts").tolist()
         rows = check_counts_shape(class_counts, self.multi_label)
         self._shift = self.tau * np.log(np.stack([class_prior(row) for row in rows]).reshape(np.shape(class_counts)))
 

@@ -1,0 +1,128 @@
+"""One owner at a time for a sampler's distribution, and fits that leave things as they found them."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, TwoPhaseLearning
+
+Y = np.repeat([0, 1, 2], [60, 24, 12])
+X = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")
+
+
+def sampler():
+    return ArraySampler(X, Y, batch_size=24, seed=0)
+
+
+def model(optimizer=None):
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, name="a"), keras.layers.Dense(3, name="b")])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    net.compile(optimizer or keras.optimizers.SGD(0.01), loss, metrics=[PerClassF1(3)])
+    return net
+
+
+def fit(net, source, callbacks, **arguments):
+    return net.fit(source.dataset(), shuffle=False, validation_data=(X, Y), callbacks=callbacks, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("stop_epoch", [None, 4])
+def test_overlapping_owners_are_refused_before_any_step(stop_epoch, reverse):
+    source, net = sampler(), model()
+    before = net.get_weights()
+    callbacks = [DynamicSampling(source, stop_epoch=stop_epoch), TwoPhaseLearning(source, 2)]
+    with pytest.raises(ValueError, match="same epochs"):
+        fit(net, source, callbacks[:: -1 if reverse else 1], epochs=4)
+    for kept, now in zip(before, net.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, now)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_owners_that_take_turns_compose_in_either_order(reverse):
+    source = sampler()
+    dynamic = DynamicSampling(source, stop_epoch=2)
+    callbacks = [dynamic, TwoPhaseLearning(source, 2)]
+    fit(model(), source, callbacks[:: -1 if reverse else 1], epochs=4)
+    np.testing.assert_allclose(dynamic.history[0], 1 / 3)
+    for later in dynamic.history[2:]:
+        np.testing.assert_allclose(later, np.array([60, 24, 12]) / 96)
+    fit(model(), source, callbacks, epochs=1)  # what the first fit claimed is released
+
+
+def test_a_fit_that_was_broken_off_leaves_no_claim():
+    source = sampler()
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), source, [TwoPhaseLearning(source, 1), Stop()], epochs=3)
+    fit(model(), source, [DynamicSampling(source)], epochs=2)
+
+
+class Rates(keras.callbacks.Callback):
+    """The learning rate and the labels' shares that each epoch trained with."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.source, self.rates, self.shares = source, [], []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rates.append(float(self.model.optimizer.learning_rate))
+        self.shares.append(self.source.distribution)
+
+
+def test_a_fit_that_goes_on_in_the_second_phase_does_not_lower_the_rate_again():
+    source, net = sampler(), model()
+    rates = Rates(source)
+    callbacks = [TwoPhaseLearning(source, 2), rates]
+    fit(net, source, callbacks, epochs=3)
+    fit(net, source, callbacks, initial_epoch=3, epochs=5)
+    np.testing.assert_allclose(rates.rates, [0.01, 0.01, 0.001, 0.001, 0.001], rtol=1e-5)
+    natural = np.array([60, 24, 12]) / 96
+    np.testing.assert_allclose(rates.shares, [[1 / 3] * 3] * 2 + [natural] * 3)
+
+
+def test_a_second_fit_starts_as_the_first_did():
+    source, net = sampler(), model()
+    rates = Rates(source)
+    for _ in range(2):
+        fit(net, source, [TwoPhaseLearning(source, 1), rates], epochs=2)
+    np.testing.assert_allclose(rates.rates, [0.01, 0.001] * 2, rtol=1e-5)
+    np.testing.assert_allclose(rates.shares[0], rates.shares[2])
+
+
+def test_a_resumed_run_does_not_lower_the_rate_again(tmp_path):
+    source = sampler()
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), source, [backup, TwoPhaseLearning(source, 2), Kill()], epochs=5)
+    source = sampler()
+    rates = Rates(source)
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    fit(model(), source, [backup, TwoPhaseLearning(source, 2), rates], epochs=5)
+    np.testing.assert_allclose(rates.rates, [0.001, 0.001], rtol=1e-5)
+
+
+def test_averaged_weights_and_freezing_are_refused():
+    source = sampler()
+    with pytest.raises(ValueError, match="use_ema"):
+        fit(model(keras.optimizers.SGD(0.01, use_ema=True)), source, [TwoPhaseLearning(source, 1, freeze=["a"])])
+
+
+def test_flags_inside_a_frozen_model_are_restored_one_by_one():
+    source = sampler()
+    inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Dense(3)], name="inner")
+    inner.layers[0].trainable = False
+    net = keras.Sequential([keras.Input((3,)), inner, keras.layers.Dense(3)])
+    net.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=[PerClassF1(3)])
+    fit(net, source, [TwoPhaseLearning(source, 1, freeze="inner")], epochs=2)
+    assert [layer.trainable for layer in inner.layers] == [False, True]
