@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 BLOCK_BYTES = 16 << 20
+PAIRS = 1 << 18  # whose differences are held at a time
 
 
 class Rows:
@@ -30,8 +31,12 @@ class Rows:
 
     def distances(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Squared distances between rows of numbers `a` and `b`, float64, the same for (a, b) and (b, a)."""
-        difference = self.exact[a] - self.exact[b]
-        return np.einsum("ij,ij->i", difference, difference)
+        result = np.empty(len(a))
+        for start in range(0, len(a), PAIRS):
+            part = slice(start, start + PAIRS)
+            difference = self.exact[a[part]] - self.exact[b[part]]
+            result[part] = np.einsum("ij,ij->i", difference, difference)
+        return result
 
     def blocks(self, queries: np.ndarray, among: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Blocks of queries and their squared distances less |query|^2, float32 `(block, M)`; itself is infinity."""
@@ -93,15 +98,18 @@ def k_nearest(rows: Rows, among: np.ndarray, k: int) -> np.ndarray:
         int64 `(M, k)`, row numbers.
     """
     result = np.empty((len(among), k), dtype=np.int64)
-    # A few more than k, so that those which float32 puts in a wrong order can change places.
-    wanted = min(k + 4, len(among) - 1)
+    largest = rows.squares[among].max(initial=0)
     done = 0
     for block, partial in rows.blocks(among, among):
-        candidates = np.argpartition(partial, wanted - 1, axis=1)[:, :wanted]
-        numbers = among[candidates]
-        distances = rows.distances(np.repeat(block, wanted), numbers.reshape(-1)).reshape(len(block), wanted)
-        order = np.lexsort((numbers, distances))[:, :k]
-        result[done : done + len(block)] = np.take_along_axis(numbers, order, axis=1)
+        # Whatever float32 cannot tell from the k-th nearest is a candidate, and the exact distances decide.
+        margin = 2 * rows.slack * (largest + rows.squares[block])
+        limit = np.partition(partial, k - 1, axis=1)[:, k - 1] + margin
+        query, column = np.divmod(np.flatnonzero(partial <= limit[:, None]), len(among))
+        number = among[column]
+        order = np.lexsort((number, rows.distances(block[query], number), query))
+        candidates = np.bincount(query, minlength=len(block))
+        rank = np.arange(len(query)) - np.repeat(np.cumsum(candidates) - candidates, candidates)
+        result[done : done + len(block)] = number[order[rank < k]].reshape(len(block), k)
         done += len(block)
     return result
 
@@ -111,6 +119,8 @@ def check_features(x: np.ndarray, name: str = "x") -> np.ndarray:
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim < 2:
         raise ValueError(f"`{name}` must be numbers of shape (N, D). Received: dtype {x.dtype}, shape {x.shape}.")
+    if len(x) == 0:
+        raise ValueError(f"`{name}` must hold at least one row. Received: shape {x.shape}.")
     flat = x.reshape(len(x), -1)
     if flat.dtype.kind == "f" and not np.isfinite(flat).all():
         bad = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])

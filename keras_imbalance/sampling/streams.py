@@ -183,7 +183,7 @@ class StreamSampler(LiveDistribution):
 
     @distribution.setter
     def distribution(self, shares: Any) -> None:
-        self._target = check_distribution(shares, self._counts, "distribution")
+        self._target: Any = check_distribution(shares, self._counts, "distribution")
 
     def set_target(self, target: Any) -> None:
         """Sets the distribution that a target stands for; where counts are learnt, it follows what was counted."""
@@ -261,20 +261,15 @@ class StreamSampler(LiveDistribution):
     def _one_pass(self, key):
         blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
         drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block)).rebatch(self.batch_size).prefetch(2)
-        # Behind what fetches ahead: only a pass that goes beyond its first batch counts, or one that has no other.
+        # Behind what fetches ahead: a pass counts once its second batch is asked for, whether there is one or not.
         first, others = tf.data.Dataset.range(1), tf.data.Dataset.range(1).repeat()
         second = tf.data.Dataset.from_generator(self._count, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
-        end = tf.data.Dataset.from_generator(self._end, output_signature=drawn.element_spec, args=(key,))
         marks = first.concatenate(second).concatenate(others)
-        return tf.data.Dataset.zip(drawn, marks).map(lambda batch, mark: batch).concatenate(end)
+        return tf.data.Dataset.zip(marks, drawn).map(lambda mark, batch: batch)
 
     def _count(self, key):
         self._passes[int(key)].counted = True
         yield 0
-
-    def _end(self, key):
-        self._passes[int(key)].counted = True
-        yield from ()
 
     def _settle(self):
         """Takes over what the latest pass read and drew, unless it was a look at its first batch."""
