@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from keras_imbalance.sampling import SMOTE, ArraySampler, StreamSampler, remove_tomek_links, tomek_links
 
 __all__ = [
+    "SMOTE",
     "ArraySampler",
     "AsymmetricLoss",
     "BalancedAccuracy",
@@ -60,7 +61,6 @@ __all__ = [
     "PerClassReport",
     "PerClassSpecificity",
     "PerClassTensorBoard",
-    "SMOTE",
     "StreamSampler",
     "TwoPhaseLearning",
     "__version__",

@@ -53,6 +53,26 @@ MULTI_LABEL_LOSSES = {
     "LDAMLoss": lambda **kw: ki.LDAMLoss(PAIRS, scale=2.0, multi_label=True, **kw),
     "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(0, 4, from_logits=True, **kw),
 }
+# Each entry builds the metric for so many classes.
+METRICS = {
+    "PerClassPrecision": ki.PerClassPrecision,
+    "PerClassRecall": ki.PerClassRecall,
+    "PerClassF1": lambda *args, **kw: ki.PerClassF1(*args, beta=0.5, **kw),
+    "PerClassSpecificity": ki.PerClassSpecificity,
+    "PerClassReport": lambda *args, **kw: ki.PerClassReport(*args, metrics=("recall", "g_mean"), prefix="a_", **kw),
+    "PerClassAveragePrecision": lambda *args, **kw: ki.PerClassAveragePrecision(*args, num_bins=64, **kw),
+    "ConfusionMatrix": ki.ConfusionMatrix,
+    "BalancedAccuracy": ki.BalancedAccuracy,
+    "GeometricMean": lambda *args, **kw: ki.GeometricMean(*args, correction=0.01, **kw),
+    "MacroF1": ki.MacroF1,
+    "MatthewsCorrelation": ki.MatthewsCorrelation,
+    "CohenKappa": lambda *args, **kw: ki.CohenKappa(*args, weights="quadratic", **kw),
+    "ExpectedCost": lambda number, **kw: (
+        ki.ExpectedCost([[0, 1], [5, 0]], num_classes=number, **kw)
+        if kw.get("multi_label")
+        else ki.ExpectedCost(np.array(COSTS)[:number, :number], **kw)
+    ),
+}
 LAYERS = {"CosineDense": lambda: ki.CosineDense(3)}
 
 
@@ -210,3 +230,143 @@ def check_wrong_labels(build, labels, logits):
     model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
     model.compile("sgd", loss=build())
     assert np.isnan(model.evaluate(logits, wrong, verbose=0))
+
+
+def metric_values(metric, y_true=None, y_pred=None, sample_weight=None):
+    """Everything that a metric says, after an update when there is one: its logs and, where it counts, its matrix."""
+    if y_true is not None:
+        metric.update_state(y_true, y_pred, sample_weight)
+    result = metric.result()
+    logs = result if isinstance(result, dict) else {metric.name: result}
+    said = {key: float(value) for key, value in logs.items()}
+    if isinstance(metric, ki.ConfusionMatrix):
+        said["matrix"] = metric.matrix().tolist()
+    return said
+
+
+def assert_equal_values(got, wanted, atol=1e-6):
+    assert got.keys() == wanted.keys()
+    for key, value in wanted.items():
+        np.testing.assert_allclose(got[key], value, atol=atol, err_msg=key)
+
+
+def check_metric_label_forms(build, labels, predictions):
+    """Ids, (N, 1), one-hot, other dtypes, any leading shape: the same values."""
+    expected = metric_values(build(C), labels, predictions)
+    assert any(np.asarray(value).any() for value in expected.values())
+    forms = (labels[:, None], one_hot(labels), labels.astype("float32"), labels.astype("uint8"), labels.tolist())
+    for form in forms:
+        assert_equal_values(metric_values(build(C), np.asarray(form), predictions), expected)
+    for shape in ((3, 4), (2, 2, 3)):
+        for form in (labels.reshape(shape), labels.reshape(*shape, 1), one_hot(labels.reshape(shape))):
+            assert_equal_values(metric_values(build(C), form, predictions.reshape(*shape, C)), expected)
+
+
+def check_metric_weights_and_ignored(build, labels, predictions):
+    """A weight of 0, an ignored label and a row left out are one thing; a weight of 2 is the row twice."""
+    kept = np.arange(12) % 3 != 0
+    expected = metric_values(build(C), labels[kept], predictions[kept])
+    for weights in (kept * 1.0, kept[:, None] * 1.0):
+        assert_equal_values(metric_values(build(C), labels, predictions, weights), expected)
+    places = metric_values(build(C), labels.reshape(3, 4), predictions.reshape(3, 4, C), kept.reshape(3, 4) * 1.0)
+    assert_equal_values(places, expected)
+    for ignored in (-1, 255):
+        marked = np.where(kept, labels, ignored)
+        assert_equal_values(metric_values(build(C, ignore_class=ignored), marked, predictions), expected)
+    doubled = np.concatenate([labels, labels[:5]]), np.concatenate([predictions, predictions[:5]])
+    weights = 1.0 + (np.arange(12) < 5)
+    assert_equal_values(metric_values(build(C), labels, predictions, weights), metric_values(build(C), *doubled))
+
+
+def check_metric_batches(build, labels, predictions):
+    """However the rows are split, some batches empty; and a reset forgets them."""
+    metric = build(C)
+    empty = metric_values(metric)
+    for part in np.split(np.arange(12), [0, 5, 5, 6]):
+        metric.update_state(labels[part], predictions[part])
+    assert_equal_values(metric_values(metric), metric_values(build(C), labels, predictions))
+    metric.reset_state()
+    assert_equal_values(metric_values(metric), empty)
+
+
+def check_metric_round_trip(build, labels, predictions, path):
+    """A reloaded metric, and a model compiled with it, give equal values without custom_objects."""
+    for options in ({}, {"multi_label": True}, {"ignore_class": 2, "name": "other"}):
+        metric = build(C, **options)
+        again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+        assert str(again.get_config()) == str(metric.get_config())
+        truth = (labels[:, None] < np.arange(C)) * 1.0 if "multi_label" in options else labels
+        values = metric_values(metric, truth, predictions)
+        assert_equal_values(metric_values(again, truth, predictions), values, atol=0)
+    model = metric_model(build(C), "sparse_categorical_crossentropy")
+    logs = model.evaluate(predictions, labels, verbose=0, return_dict=True)
+    model.save(path)
+    assert keras.models.load_model(path).evaluate(predictions, labels, verbose=0, return_dict=True) == logs
+
+
+def check_metric_jit(build, labels, predictions):
+    """Compiled or not, inside fit and evaluate, the values are those of the metric alone."""
+    expected = metric_values(build(C), labels, predictions)
+    for jit_compile in (False, True):
+        model = metric_model(build(C), jit_compile=jit_compile)
+        logs = model.evaluate(predictions, labels, batch_size=5, verbose=0, return_dict=True)
+        assert_equal_values(
+            {"matrix": 0} | logs, {"matrix": 0} | logs | {k: v for k, v in expected.items() if k != "matrix"}
+        )
+        model.fit(predictions, labels, batch_size=5, verbose=0)
+
+
+def check_metric_mixed_precision(build, labels, predictions):
+    """Half-precision predictions are decided as they stand, and counted in float32."""
+    for dtype in ("float16", "bfloat16"):
+        half = ops.cast(predictions, dtype)
+        got = metric_values(build(C, dtype=dtype), labels, half)
+        assert_equal_values(got, metric_values(build(C), labels, ops.cast(half, "float32")))
+    assert_equal_values(
+        metric_values(build(C, dtype="mixed_float16"), labels, predictions),
+        metric_values(build(C), labels, predictions),
+    )
+
+
+def check_metric_bad_input(build, labels, predictions):
+    """Labels that are none raise where they can be seen and show as NaN in a compiled graph, as do NaN predictions."""
+    wrong = labels.copy()
+    wrong[1] = 99
+    soft = one_hot(labels) * 0.9 + 0.1 / C
+    for bad, message in ((wrong, "y_true"), (soft, "soft"), (labels + 0.5, "whole"), (labels[:5], "line up")):
+        with pytest.raises(ValueError, match=message):
+            build(C).update_state(bad, predictions)
+    with pytest.raises(ValueError, match="num_classes"):
+        build(C - 1).update_state(labels, predictions)
+    with pytest.raises(ValueError, match="sample_weight"):
+        build(C).update_state(labels, predictions, np.ones(5))
+    for number in (1, 0, -3, 2.5, True, "3"):
+        with pytest.raises(ValueError, match=r"num_classes|cost_matrix|class_names"):
+            build(number) if not isinstance(build(C), ki.ExpectedCost) else ki.ExpectedCost([[0.0]])
+    with pytest.raises(ValueError, match="ignore_class"):
+        build(C, ignore_class=0.5)
+    with pytest.raises(ValueError, match="name"):
+        build(C, name="loss")
+    unknown = predictions.copy()
+    unknown[3, 1] = np.nan
+    for bad in ((wrong, predictions), (soft, predictions), (labels, unknown)):
+        metric = build(C)
+        model = metric_model(metric)
+        logs = model.evaluate(bad[1], bad[0], verbose=0, return_dict=True)
+        del logs["loss"]
+        values = metric.matrix() if isinstance(metric, ki.ConfusionMatrix) else list(logs.values())
+        assert np.isnan(values).any()
+    hidden = metric_values(build(C), labels, unknown, np.arange(12) != 3)
+    assert not any(np.isnan(value).any() for value in hidden.values())
+
+
+def mean_prediction(y_true, y_pred):
+    """A loss that takes any label."""
+    return ops.mean(y_pred)
+
+
+def metric_model(metric, loss=mean_prediction, **compiled):
+    """A model that gives its input, compiled with one metric."""
+    model = keras.Sequential([keras.Input((C,)), keras.layers.Dense(C, kernel_initializer="identity")])
+    model.compile(keras.optimizers.SGD(1e-3), loss, metrics=[metric], **compiled)
+    return model

@@ -33,6 +33,10 @@ def test_every_public_loss_is_in_the_tables():
     assert entered == public(keras.losses.Loss)
 
 
+def test_every_public_metric_is_in_the_table():
+    assert set(checks.METRICS) == public(keras.metrics.Metric)
+
+
 def test_every_public_layer_is_in_the_table():
     assert set(checks.LAYERS) == public(keras.layers.Layer)
 
@@ -120,3 +124,31 @@ def test_layer_survives_saving_and_mixed_precision(name, tmp_path):
     np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
     half = type(model.layers[0]).from_config({**model.layers[0].get_config(), "dtype": "mixed_float16"})
     assert np.isfinite(keras.ops.convert_to_numpy(half(x * 1e4)).astype("float32")).all()
+
+
+def metric_batch():
+    labels, logits = checks.softmax_batch(seed=4)
+    logits[np.arange(12), labels] += 2
+    powers = np.exp(logits)
+    return labels, (powers / powers.sum(axis=1, keepdims=True)).astype("float32")
+
+
+@pytest.mark.parametrize("name", checks.METRICS)
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.check_metric_label_forms,
+        checks.check_metric_weights_and_ignored,
+        checks.check_metric_batches,
+        checks.check_metric_jit,
+        checks.check_metric_mixed_precision,
+        checks.check_metric_bad_input,
+    ],
+)
+def test_metric(check, name):
+    check(checks.METRICS[name], *metric_batch())
+
+
+@pytest.mark.parametrize("name", checks.METRICS)
+def test_metric_round_trip(name, tmp_path):
+    checks.check_metric_round_trip(checks.METRICS[name], *metric_batch(), tmp_path / "model.keras")

@@ -1,0 +1,127 @@
+"""What is counted: exact past 2^24 in compiled graphs too, masks, one update for every shape, several replicas."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import sklearn.metrics as oracle
+
+import keras_imbalance as ki
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_counters_are_exact_past_what_float32_can_hold_in_a_compiled_step(jit_compile):
+    metric = ki.ConfusionMatrix(2)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="identity")])
+    model.compile(
+        keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", metrics=[metric], jit_compile=jit_compile
+    )
+    large = 2.0**24
+    start = np.array([[[large, 0], [large, large]], [[0, 0], [0, 0]]])
+
+    class Start(keras.callbacks.Callback):
+        def on_test_batch_begin(self, batch, logs=None):
+            if batch == 0:
+                metric.counts.assign(start)
+
+    predictions = np.tile(np.eye(2, dtype="float32")[[0, 0, 1]], (25, 1))
+    model.evaluate(predictions, np.tile([0, 1, 1], 25), batch_size=3, callbacks=[Start()], verbose=0)
+    np.testing.assert_array_equal(metric.matrix(), [[large + 25, 0], [large + 25, large + 25]])
+
+
+def test_binned_counters_are_exact_too():
+    metric = ki.PerClassAveragePrecision(2, num_bins=2)
+    large = 2.0**24
+    metric.bins.assign(np.stack([np.full((2, 2, 2), large), np.zeros((2, 2, 2))]))
+    for _ in range(9):
+        metric.update_state(np.array([[1.0]]), np.array([[0.9]]))
+    counted = np.asarray(metric.bins, dtype=np.float64).sum(axis=0) - large
+    # 0.9 for class 1 is 0.1 for class 0, of which it is no member: (class, bin, member).
+    np.testing.assert_array_equal(counted, [[[9, 0], [0, 0]], [[0, 0], [0, 9]]])
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_keras_masks(multi_label):
+    rng = np.random.default_rng(0)
+    x = rng.integers(6, size=(8, 5))
+    y = (rng.random((8, 5, 3)) < 0.4) * 1.0 if multi_label else rng.integers(3, size=(8, 5))
+    inputs = keras.Input((5,))
+    hidden = keras.layers.Embedding(6, 4, mask_zero=True, embeddings_initializer="normal")(inputs)
+    activation = "sigmoid" if multi_label else "softmax"
+    model = keras.Model(inputs, keras.layers.Dense(3, activation=activation)(hidden))
+    metrics = [ki.PerClassF1(3, multi_label=multi_label), ki.PerClassAveragePrecision(3, multi_label=multi_label)]
+    model.compile("sgd", "mse" if multi_label else "sparse_categorical_crossentropy", metrics=metrics)
+    logs = model.evaluate(x, y, batch_size=3, verbose=0, return_dict=True)
+    seen, predictions = x != 0, model.predict(x, verbose=0)
+    alone = ki.PerClassAveragePrecision(3, multi_label=multi_label)
+    alone.update_state(y[seen], predictions[seen])
+    np.testing.assert_allclose(logs["average_precision"], float(alone.result()["average_precision"]), atol=1e-6)
+    decided = predictions[seen] > 0.5 if multi_label else predictions[seen].argmax(axis=-1)
+    expected = oracle.f1_score(y[seen], decided, average=None, labels=range(3), zero_division=0)
+    np.testing.assert_allclose([logs[f"f1/{k}"] for k in range(3)], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_segmentation_with_void_pixels_and_pixel_weights(channels):
+    rng = np.random.default_rng(1)
+    size = max(channels, 2)
+    labels = rng.integers(size, size=(2, 6, 5))
+    scores = rng.random((2, 6, 5, channels)).astype("float32")
+    weights = rng.random((2, 6, 5))
+    void = rng.random((2, 6, 5)) < 0.3
+    metric = ki.PerClassRecall(size, ignore_class=255)
+    metric.update_state(np.where(void, 255, labels), scores, weights)
+    decided = (scores[..., 0] > 0.5).astype(int) if channels == 1 else scores.argmax(axis=-1)
+    expected = oracle.recall_score(labels[~void], decided[~void], average=None, sample_weight=weights[~void])
+    np.testing.assert_allclose(list(metric.class_values("r").values()), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("threshold", [np.nan, "0.5", [0.1, 0.2, 0.3], None, True])
+def test_thresholds_that_are_none(threshold):
+    with pytest.raises(ValueError, match="threshold"):
+        ki.PerClassF1(3, threshold=threshold)
+
+
+@pytest.mark.parametrize("top_k", [0, 3, 2.0, True])
+def test_top_k_out_of_range(top_k):
+    with pytest.raises(ValueError, match="top_k"):
+        ki.PerClassF1(3, top_k=top_k)
+
+
+MIRRORED = """
+import numpy as np, keras, tensorflow as tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+import keras_imbalance as ki
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(37, 4)).astype("float32"), rng.integers(3, size=37)
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+with strategy.scope():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    matrix = ki.ConfusionMatrix(3)
+    metrics = [ki.PerClassF1(3), matrix, ki.PerClassAveragePrecision(3, log_classes=False)]
+    model.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", metrics=metrics)
+logger = ki.PerClassLogger()
+history = model.fit(
+    x, y, epochs=2, batch_size=10, shuffle=False, validation_data=(x, y), callbacks=[logger], verbose=0
+).history
+predictions = model.predict(x, verbose=0)
+expected = np.zeros((3, 3))
+np.add.at(expected, (y, predictions.argmax(axis=1)), 1)
+np.testing.assert_array_equal(matrix.matrix(), expected)
+alone = [ki.PerClassF1(3), ki.PerClassAveragePrecision(3)]
+for metric in alone:
+    metric.update_state(y, predictions)
+    for key, value in metric.result().items():
+        np.testing.assert_allclose(history[key], float(value), atol=1e-6)
+        np.testing.assert_allclose(history["val_" + key], float(value), atol=1e-6)
+"""
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
+def test_replicas_add_up():
+    done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]

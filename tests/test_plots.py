@@ -1,0 +1,195 @@
+"""What the pictures show: the numbers behind the artists, at 3, 10 and 100 classes."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+from keras_imbalance import plots
+
+SIZES = [3, 10, 100]
+
+
+def data(size, rows=600):
+    rng = np.random.default_rng(size)
+    labels = np.concatenate([np.arange(size), rng.integers(size, size=rows - size)])
+    scores = rng.random((rows, size)) + 2 * np.eye(size)[labels]
+    return labels, scores / scores.sum(axis=1, keepdims=True), [f"class {k}" for k in range(size)]
+
+
+def drawn(figure):
+    """Pixels of a figure; everything that it holds lies inside it."""
+    assert isinstance(figure, Figure)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    box = figure.get_tightbbox(canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert min(box.x0, box.y0) > -0.1
+    assert box.x1 < width + 0.1
+    assert box.y1 < height + 0.1
+    return np.asarray(canvas.buffer_rgba())
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("normalize", ["true", None])
+def test_confusion_matrix(size, normalize):
+    labels, scores, names = data(size)
+    counts = np.zeros((size, size))
+    np.add.at(counts, (labels, scores.argmax(axis=1)), 1)
+    figure = plots.plot_confusion_matrix(counts, names, normalize)
+    drawn(figure)
+    axes = figure.axes[0]
+    shown = np.ma.filled(axes.images[0].get_array(), 0)
+    np.testing.assert_allclose(shown, counts / counts.sum(axis=1, keepdims=True) if normalize else counts)
+    texts = [text.get_text() for text in axes.texts]
+    assert len(texts) == (size * size if size <= 12 else 0)
+    if size <= 12:
+        assert [float(text.split("\n")[0]) for text in texts] == counts.ravel().tolist()
+    ticks = [label.get_text() for label in axes.get_yticklabels()]
+    assert ticks == (names if size <= 30 else names[::5])
+
+
+def test_confusion_matrix_of_nothing_and_of_an_absent_class():
+    drawn(plots.plot_confusion_matrix(np.zeros((3, 3))))
+    drawn(plots.plot_confusion_matrix(np.zeros((3, 3)), normalize=None))
+    figure = plots.plot_confusion_matrix([[3, 1], [0, 0]])
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3\n75%", "1\n25%", "0", "0"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_per_class_history(size):
+    names = [f"class {k}" for k in range(size)]
+    values = np.random.default_rng(0).random((size, 7))
+    history = {f"val_f1/{name}": list(row) for name, row in zip(names, values, strict=True)}
+    history |= {"val_f1": list(values.mean(axis=0)), "loss": [0.0] * 7, "f1/class 0": [0.0] * 7}
+    figure = plots.plot_per_class_history(history)
+    drawn(figure)
+    axes = figure.axes[0]
+    if size <= 12:
+        lines = {line.get_label(): line.get_ydata() for line in axes.lines}
+        assert list(lines) == [*names, "macro mean"]
+        for name, row in zip(names, values, strict=True):
+            np.testing.assert_allclose(lines[name], row)
+    else:
+        np.testing.assert_allclose(axes.images[0].get_array(), values)
+    few = plots.plot_per_class_history(type("History", (), {"history": history})(), class_names=names[1:3])
+    assert [line.get_label() for line in few.axes[0].lines] == [*names[1:3], "macro mean"]
+    with pytest.raises(ValueError, match="PerClassLogger"):
+        plots.plot_per_class_history(history, "recall")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_precision_recall(size):
+    labels, scores, names = data(size)
+    figure = plots.plot_precision_recall(labels, scores, names)
+    drawn(figure)
+    values = [average_precision_score(labels == k, scores[:, k]) for k in range(size)]
+    worst = np.argsort(values, kind="stable")[:5] if size > 12 else range(size)
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    for k in worst:
+        assert f"{names[k]}, AP {values[k]:.2f}" in legend
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    precision, recall, _ = precision_recall_curve(labels == worst[0], scores[:, worst[0]])
+    line = lines[f"{names[worst[0]]}, AP {values[worst[0]]:.2f}"]
+    np.testing.assert_allclose(np.unique(line.get_xdata()), np.unique(recall))
+    assert precision.max() == line.get_ydata().max()
+
+
+def test_precision_recall_of_one_channel_and_several_labels():
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(2, size=50), rng.random(50)
+    for given_scores in (scores, scores[:, None]):
+        axes = plots.plot_precision_recall(labels, given_scores, ["ok", "fraud"]).axes[0]
+        expected = f"fraud, AP {average_precision_score(labels, scores):.2f}"
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == [expected]
+    many = (rng.random((50, 3)) < 0.4).astype(int)
+    axes = plots.plot_precision_recall(many, rng.random((50, 3))).axes[0]
+    assert len(axes.get_legend().get_texts()) == 3
+
+
+def test_reliability_equals_scikit_learn():
+    rng = np.random.default_rng(0)
+    scores = rng.random(2000)
+    labels = (rng.random(2000) < scores**2).astype(int)
+    figure = plots.plot_reliability(labels, scores)
+    drawn(figure)
+    line = next(line for axes in figure.axes for line in axes.lines if line.get_label().startswith("model"))
+    right, sure = calibration_curve(labels, scores, n_bins=10)
+    np.testing.assert_allclose(line.get_xdata(), sure)
+    np.testing.assert_allclose(line.get_ydata(), right)
+    share = np.histogram(scores, np.linspace(0, 1, 11))[0] / 2000
+    assert line.get_label() == f"model, error {(share * np.abs(right - sure)).sum():.3f}"
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_reliability_of_many_classes_is_that_of_the_decision(size):
+    labels, scores, _ = data(size)
+    figure = plots.plot_reliability(labels, scores, num_bins=5)
+    drawn(figure)
+    line = next(line for axes in figure.axes for line in axes.lines if line.get_label().startswith("model"))
+    right, sure = calibration_curve(labels == scores.argmax(axis=1), scores.max(axis=1), n_bins=5)
+    np.testing.assert_allclose(line.get_ydata(), right)
+    np.testing.assert_allclose(line.get_xdata(), sure)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sampling_distribution(size):
+    shares = np.random.default_rng(0).random((6, size))
+    shares /= shares.sum(axis=1, keepdims=True)
+    figure = plots.plot_sampling_distribution(list(shares), [f"class {k}" for k in range(size)])
+    drawn(figure)
+    if size > 12:
+        np.testing.assert_allclose(figure.axes[0].images[0].get_array(), shares.T)
+    else:
+        top = figure.axes[0].collections[-1].get_paths()[0].vertices[:, 1].max()
+        np.testing.assert_allclose(top, 1)
+        first = figure.axes[0].collections[0].get_paths()[0].vertices
+        for epoch in range(6):
+            inside = first[(np.abs(first[:, 0] - epoch - 1) <= 0.5) & (first[:, 1] > 0), 1]
+            assert np.isclose(inside, shares[epoch, 0]).any()
+
+
+def test_given_axes_are_drawn_into():
+    labels, scores, names = data(3)
+    figure = Figure()
+    axes = figure.subplots(1, 5)
+    history = {f"val_f1/{name}": [0.1, 0.2] for name in names}
+    calls = [
+        lambda ax: plots.plot_confusion_matrix(np.eye(3), ax=ax),
+        lambda ax: plots.plot_per_class_history(history, ax=ax),
+        lambda ax: plots.plot_precision_recall(labels, scores, ax=ax),
+        lambda ax: plots.plot_reliability(labels, scores, ax=ax),
+        lambda ax: plots.plot_sampling_distribution([np.ones(3) / 3], ax=ax),
+    ]
+    for call, ax in zip(calls, axes, strict=True):
+        assert call(ax) is figure
+        assert ax.get_xlabel()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.plot_confusion_matrix(np.zeros((2, 3))), "confusion"),
+        (lambda: plots.plot_confusion_matrix(np.eye(2), normalize="pred"), "normalize"),
+        (lambda: plots.plot_confusion_matrix(np.eye(2), ["a"]), "class_names"),
+        (lambda: plots.plot_precision_recall([0, 5], np.eye(2)), "Labels"),
+        (lambda: plots.plot_precision_recall([0], np.eye(2)), "one row each"),
+        (lambda: plots.plot_reliability([0, 1], [0.5, 1.5]), "probabilities"),
+        (lambda: plots.plot_sampling_distribution([]), "distributions"),
+        (lambda: plots.plot_sampling_distribution([[0.5, 0.5], [1.0]]), "distributions"),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_matplotlib_loads_with_the_first_picture_only():
+    code = "import sys, keras; before = set(sys.modules); import keras_imbalance.plots; "
+    code += "assert not {'matplotlib', 'sklearn'} & (set(sys.modules) - before)"
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,0 +1,157 @@
+"""The report against scikit-learn and imbalanced-learn."""
+
+import json
+
+import numpy as np
+import pytest
+import sklearn.metrics as oracle
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from imblearn.metrics import geometric_mean_score, specificity_score
+
+from keras_imbalance import ClassificationReport, ConfusionMatrix, classification_report
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+NAMES = ["ok", "fraud", "unsure"]
+
+
+def scores_of(predictions, size):
+    return np.eye(size)[predictions] * 0.6 + 0.1
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.data(), st.integers(2, 5), st.integers(1, 30), st.booleans())
+def test_equals_scikit_learn_to_the_last_digit(data, size, number, weighted):
+    ids = arrays(np.int64, number, elements=st.integers(0, size - 1))
+    labels, predictions = data.draw(ids), data.draw(ids)
+    weights = data.draw(arrays(np.float64, number, elements=st.floats(0.1, 5))) if weighted else None
+    report = classification_report(labels, scores_of(predictions, size), sample_weight=weights)
+    theirs = oracle.classification_report(
+        labels, predictions, labels=range(size), output_dict=True, zero_division=0, sample_weight=weights
+    )
+    ours = report.as_dict()
+    for k in range(size):
+        for name, key in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score"), ("support", "support")):
+            np.testing.assert_allclose(ours["classes"][str(k)][name], theirs[str(k)][key], rtol=1e-12)
+    for name, score in (
+        ("precision", oracle.precision_score),
+        ("recall", oracle.recall_score),
+        ("f1", oracle.f1_score),
+    ):
+        macro = score(labels, predictions, average="macro", zero_division=0, sample_weight=weights)
+        np.testing.assert_allclose(ours["macro"][name], macro, rtol=1e-12)
+    options = {"sample_weight": weights}
+    np.testing.assert_allclose(
+        ours["balanced_accuracy"], oracle.balanced_accuracy_score(labels, predictions, **options)
+    )
+    np.testing.assert_allclose(ours["geometric_mean"], geometric_mean_score(labels, predictions, **options), atol=1e-12)
+    correlation = oracle.matthews_corrcoef(labels, predictions, **options)
+    np.testing.assert_allclose(ours["matthews_correlation"], correlation, atol=1e-12)
+    np.testing.assert_allclose(ours["accuracy"], oracle.accuracy_score(labels, predictions, **options))
+    if not weighted:
+        specificity = specificity_score(labels, predictions, labels=range(size), average=None)
+        np.testing.assert_allclose(report.scores["specificity"], specificity, rtol=1e-12)
+        g_mean = geometric_mean_score(labels, predictions, labels=range(size), average=None)
+        np.testing.assert_allclose(report.scores["g_mean"], g_mean, rtol=1e-12)
+
+
+def test_every_form_of_labels_and_predictions():
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(3, size=(2, 40))
+    scores = scores_of(predictions, 3)
+    expected = classification_report(labels, scores).confusion
+    np.testing.assert_array_equal(expected, oracle.confusion_matrix(labels, predictions))
+    for truth in (labels, labels[:, None], np.eye(3)[labels], labels.tolist()):
+        np.testing.assert_array_equal(classification_report(truth, scores).confusion, expected)
+    for decided in (predictions, predictions.astype(float), predictions.tolist(), scores.reshape(40, 3)):
+        np.testing.assert_array_equal(classification_report(labels, decided).confusion, expected)
+    np.testing.assert_array_equal(classification_report(labels[:, None], predictions).confusion, expected)
+    images = classification_report(labels.reshape(2, 4, 5), scores.reshape(2, 4, 5, 3), sample_weight=[1, 0])
+    np.testing.assert_array_equal(images.confusion, oracle.confusion_matrix(labels[:20], predictions[:20]))
+
+
+def test_one_sigmoid_channel_and_several_labels():
+    rng = np.random.default_rng(1)
+    labels, scores = rng.integers(2, size=30), rng.random(30)
+    for given_scores in (scores, scores[:, None]):
+        report = classification_report(labels, given_scores, threshold=0.7)
+        np.testing.assert_array_equal(report.confusion, oracle.confusion_matrix(labels, scores > 0.7))
+    many, probabilities = (rng.random((30, 4)) < 0.3).astype(int), rng.random((30, 4))
+    weights = rng.random(30)
+    report = classification_report(many, probabilities, multi_label=True, sample_weight=weights)
+    expected = oracle.multilabel_confusion_matrix(many, probabilities > 0.5, sample_weight=weights)
+    np.testing.assert_allclose(report.confusion, expected)
+    f1 = oracle.f1_score(many, probabilities > 0.5, average=None, sample_weight=weights)
+    np.testing.assert_allclose(report.scores["f1"], f1)
+    assert report.summary == {}
+    assert "balanced" not in str(report)
+
+
+def test_groups_by_training_rows():
+    counts = [500, 101, 100, 20, 19, 3]
+    labels = np.repeat(np.arange(6), 10)
+    predictions = np.where(np.arange(60) % 10 < np.repeat([9, 8, 7, 6, 5, 4], 10), labels, (labels + 1) % 6)
+    report = classification_report(labels, predictions, counts=counts)
+    groups = report.groups()
+    assert [groups[name]["classes"] for name in ("many", "medium", "few")] == [2, 2, 2]
+    np.testing.assert_allclose([groups[name]["recall"] for name in ("many", "medium", "few")], [0.85, 0.65, 0.45])
+    few = oracle.f1_score(labels, predictions, average=None)[4:].mean()
+    np.testing.assert_allclose(groups["few"]["f1"], few)
+    assert "few (2 classes)" in str(report)
+    none = classification_report([0, 1], [0, 1], counts=[500, 400]).groups()["few"]
+    assert none["classes"] == 0
+    assert np.isnan(none["recall"])
+
+
+def test_as_dict_is_plain_and_from_a_metric():
+    metric = ConfusionMatrix(3, NAMES)
+    metric.update_state(np.array([0, 1, 2, 2]), scores_of(np.array([0, 1, 2, 1]), 3))
+    report = ClassificationReport(metric.matrix(), metric.class_names, counts=[50, 5, 500])
+    assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
+    assert report.as_dict()["classes"]["unsure"]["recall"] == 0.5
+
+
+def test_text_is_aligned():
+    report = ClassificationReport(
+        [[90, 5, 0], [2, 3, 0], [0, 0, 1e6]], ["ok", "a very long class name", "x"], counts=[9, 99, 999]
+    )
+    lines = [line for line in str(report).splitlines() if line]
+    table = lines[:8]
+    assert len({len(line) for line in table}) == 1
+    assert table[0].split() == ["precision", "recall", "specificity", "f1", "g_mean", "support"]
+    assert table[1].split()[-1] == "95"
+    assert table[3].split()[-1] == "1000000"
+    assert "accuracy" in lines[-1]
+    assert "balanced accuracy" in lines[-4]
+    assert len(report.text(digits=2)) < len(str(report))
+
+
+def test_zero_division():
+    report = ClassificationReport([[5, 0], [0, 0]], zero_division=np.nan)
+    assert np.isnan(report.scores["recall"][1])
+    assert "nan" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0, 3], scores_of(np.array([0, 1]), 3)), "class numbers"),
+        (([0, 1, 2], scores_of(np.array([0, 1]), 3)), "line up"),
+        ((np.full((2, 3), 1 / 3), scores_of(np.array([0, 1]), 3)), "soft"),
+        (([0, 1], [[np.nan, 1], [0, 1]]), "NaN"),
+        (([0, 1], [0, 1], ["a", "b", "b"]), "different names"),
+        (([0, 2], [0, 1], ["a", "b"]), "class numbers"),
+        (([0, 1], [0, 1], None, [5, 0]), "positive"),
+        (([0, 1], [0, 1], None, None, [1, 2, 3]), "sample_weight"),
+    ],
+)
+def test_bad_input(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        classification_report(*arguments)
+
+
+@pytest.mark.parametrize("confusion", [[[1, 2]], [[1, -1], [0, 1]], [[1, np.nan], [0, 1]], 3, np.zeros((2, 3, 3))])
+def test_matrices_that_are_none(confusion):
+    with pytest.raises(ValueError, match="confusion"):
+        ClassificationReport(confusion)
