@@ -179,10 +179,10 @@ def classification_report(
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     if y_pred.ndim == 1 and y_true.shape == (len(y_pred), 1):
         y_true = y_true[:, 0]
-    if y_pred.ndim == 1 and not multi_label and not _are_ids(y_true, y_pred):
-        y_pred = y_pred[:, None]  # the sigmoids of one channel
     known = next((len(given) for given in (class_names, counts) if given is not None), num_classes)
-    if not multi_label and _are_ids(y_true, y_pred):
+    if y_pred.ndim == 1 and not multi_label and not _are_ids(y_true, y_pred, known):
+        y_pred = y_pred[:, None]  # the sigmoids of one channel
+    if not multi_label and _are_ids(y_true, y_pred, known):
         labels, decided = y_true.reshape(-1), y_pred.reshape(-1)
         size = known or int(max(labels.max(initial=1), decided.max(initial=1))) + 1
         check_ids(labels, size, "y_true")
@@ -190,7 +190,11 @@ def classification_report(
         places = y_true
     else:
         labels, decided, places = _decide(y_true, y_pred, threshold, multi_label)
-        size = max(y_pred.shape[-1], 2)
+        size = y_pred.shape[-1] if multi_label else max(y_pred.shape[-1], 2)
+        if known not in (None, size):
+            raise ValueError(
+                f"`num_classes` must be {size} for y_pred.shape={y_pred.shape}. Received: {known} classes."
+            )
     weights = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if weights.shape not in ((len(y_true),), places.shape):
         raise ValueError(f"`sample_weight` must be of shape ({len(y_true)},). Received: shape {weights.shape}.")
@@ -219,10 +223,21 @@ def _summary(counts):
     }
 
 
-def _are_ids(y_true, y_pred):
+def _are_ids(y_true, y_pred, known):
     """Whether predictions are class ids already: whole numbers of the shape of ids."""
     whole = y_pred.dtype.kind in "iub" or (y_pred.dtype.kind == "f" and y_pred.ndim == 1 and (y_pred % 1 == 0).all())
-    return whole and y_true.shape == y_pred.shape and (y_true.ndim < 2 or y_true.shape[-1] == 1 or y_true.max() > 1)
+    if not whole or y_true.shape != y_pred.shape:
+        return False
+    if y_true.ndim < 2 or y_true.shape[-1] == 1 or y_true.max() > 1 or known not in (None, y_true.shape[-1]):
+        return True
+    if (y_true.sum(axis=-1) == 1).all() and (y_pred.sum(axis=-1) == 1).all():
+        return False
+    if known is None:
+        raise ValueError(
+            f"`num_classes` must say whether whole numbers of shape {y_true.shape} are ids of two classes or one channel a "
+            "class. Received: num_classes=None. Flatten ids, or decide scores by argmax."
+        )
+    return True
 
 
 def _decide(y_true, y_pred, threshold, multi_label):

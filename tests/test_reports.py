@@ -155,3 +155,17 @@ def test_bad_input(arguments, message):
 def test_matrices_that_are_none(confusion):
     with pytest.raises(ValueError, match="confusion"):
         ClassificationReport(confusion)
+
+
+def test_one_channel_of_several_labels_is_one_label():
+    y_true, y_pred = np.array([[0], [1], [1], [0], [1], [0]]), np.array([[0.1], [0.9], [0.2], [0.6], [0.8], [0.3]])
+    report = classification_report(y_true, y_pred, multi_label=True)
+    np.testing.assert_array_equal(report.confusion, [[[2, 1], [1, 2]]])
+
+
+def test_whole_numbers_that_may_be_ids_or_one_hot_rows_need_the_number_of_classes():
+    y_true, y_pred = np.array([[0, 1], [1, 0], [0, 1], [1, 0]]), np.array([[0, 1], [1, 1], [0, 0], [1, 0]])
+    with pytest.raises(ValueError, match="num_classes"):
+        classification_report(y_true, y_pred)
+    with pytest.raises(ValueError, match="num_classes"):
+        classification_report(np.array([0, 1]), np.array([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2]]), num_classes=5)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_imbalance.class_counts import count_classes
+from keras_imbalance.class_counts import check_distribution, count_classes
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
-from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs
+from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs, rounded
 from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 
 EPOCH_SIZES = ("natural", "undersample", "oversample")
@@ -227,7 +227,9 @@ class ArraySampler(LiveDistribution):
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
                 f"{len(drawn)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
             )
-        self.distribution = state["distribution"]
+        self._check_drawable(check_distribution(state["distribution"], self._counts, "distribution"))
+        # As saved, not rescaled once more: the same run must draw the same rows.
+        self._distribution = np.asarray(state["distribution"], dtype=np.float64)
         self._next, self._drawn, self._made = int(state["epoch"]), drawn, made
         self._epochs.clear()
 
@@ -347,14 +349,12 @@ class ArraySampler(LiveDistribution):
         if first < full:
             starts = batch_starts(first, number, full, epoch.offset)
             return batch_classes(epoch.distribution, epoch.order, starts, self.batch_size, epoch.rng(first), self.exact)
-        # The last batch brings the epoch to whole numbers where the shares give them.
-        left = self.epoch_rows * epoch.distribution - places
-        if self.exact and np.allclose(left, np.round(left), rtol=0, atol=1e-6):
-            classes = np.repeat(np.arange(self.num_classes), np.round(left).astype(np.int64))
-            return epoch.rng(first).permutation(classes)[None]
-        return batch_classes(
-            epoch.distribution, epoch.order, np.array([epoch.offset]), rest, epoch.rng(first), self.exact
-        )
+        rng = epoch.rng(first)
+        if not self.exact:
+            return batch_classes(epoch.distribution, epoch.order, np.array([epoch.offset]), rest, rng, False)
+        # The last batch brings the epoch's totals to within a row of what the shares ask.
+        counts = rounded(self.epoch_rows * epoch.distribution - places, rest, rng)
+        return rng.permutation(np.repeat(np.arange(self.num_classes), counts))[None]
 
     def _counted(self, classes):
         return np.bincount(classes.reshape(-1), minlength=self.num_classes)

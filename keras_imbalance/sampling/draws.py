@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 GOLDEN = (5**0.5 - 1) / 2
+LEAST_PART = 8  # rows; smaller parts would follow a pattern that shows
 
 
 def batch_starts(first_batch: int, num_batches: int, epoch_batches: int, offset: float) -> np.ndarray:
@@ -37,7 +38,8 @@ def batch_classes(
     """The class of every place of several batches.
 
     exact: systematic sampling. A batch holds the classes at B equally spaced points of the cumulated shares, so each class has
-    floor or ceil of B * share places, shuffled.
+    floor or ceil of B * share places, shuffled; and so it is in
+    each half, quarter and eighth of the batch, down to 8 rows, for replicas.
 
     Args:
         shares: float64 `(C,)`, sum 1.
@@ -57,7 +59,46 @@ def batch_classes(
         return order[np.searchsorted(edges, points, side="right")].astype(np.int32)
     points = (np.arange(batch_size) + starts[:, None]) / batch_size
     classes = order[np.searchsorted(edges, points, side="right")].astype(np.int32)
-    return rng.permuted(classes, axis=1)
+    return _scattered(classes, rng)
+
+
+def rounded(wanted: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
+    """Whole numbers near `wanted`, which sums to `total`: each the one below or above, as chance has it.
+
+    Args:
+        wanted: float64 `(C,)`; what is below 0 becomes 0.
+        total: what the result sums to.
+        rng: decides who gets one more.
+
+    Returns:
+        int64 `(C,)`.
+    """
+    wanted = np.where(np.abs(wanted - np.round(wanted)) < 1e-6, np.round(wanted), wanted)
+    counts = np.maximum(np.floor(wanted), 0).astype(np.int64)
+    missing = total - counts.sum()
+    fractions = np.where(wanted > counts, wanted - counts, 0.0)
+    if missing > 0:
+        # A random order by weight (Efraimidis & Spirakis, 2006): those with nothing left to get come last.
+        keys = np.where(fractions > 0, rng.random(len(wanted)) ** (1 / np.maximum(fractions, 1e-12)), -1.0)
+        counts[np.argsort(-keys, kind="stable")[:missing]] += 1
+    for _ in range(-missing):
+        counts[counts.argmax()] -= 1
+    return counts
+
+
+def _scattered(classes, rng):
+    """Puts batches `(K, B)`, sorted along equally spaced points, into random order, so that parts of a batch are alike.
+
+    A strategy gives each replica a half, a quarter or an eighth of the batch, one after another. Part g gets every G-th
+    point, so it is an equally spaced sample itself, and so are the halves and quarters, by the order of the parts.
+    """
+    number, size = classes.shape
+    parts = next((g for g in (8, 4, 2) if size % g == 0 and size // g >= LEAST_PART), 1)
+    first = np.array({8: (0, 4, 2, 6, 1, 5, 3, 7), 4: (0, 2, 1, 3), 2: (0, 1), 1: (0,)}[parts])
+    first = first ^ rng.integers(0, parts, (number, 1))
+    places = first[:, :, None] + parts * np.arange(size // parts)
+    dealt = np.take_along_axis(classes, places.reshape(number, size), axis=1)
+    return rng.permuted(dealt.reshape(number * parts, size // parts), axis=1).reshape(number, size)
 
 
 def in_runs(classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

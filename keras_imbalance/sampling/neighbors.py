@@ -20,8 +20,15 @@ class Rows:
     """
 
     def __init__(self, x: np.ndarray):
-        self.exact = np.ascontiguousarray(x, dtype=np.float64)
+        # A power of two brings the largest value to about 1, so that no square overflows, and changes no digit.
+        exact = np.asarray(x, dtype=np.float64)
+        exponent = int(np.frexp(np.abs(exact).max(initial=0.0))[1])
+        self.unit = 2.0**exponent
+        self.exact = np.ldexp(exact, -exponent)
         centred = self.exact - self.exact.mean(axis=0)
+        # Once more after centring: a large offset must leave float32 its whole range.
+        spread = np.abs(centred).max(initial=0.0)
+        centred = np.ldexp(centred, -int(np.frexp(spread)[1])) if spread > 0 else centred
         self.fast = centred.astype(np.float32)
         self.squares = np.einsum("ij,ij->i", self.fast, self.fast)
         # With a last column of |b|^2, one product with [-2a, 1] gives |b|^2 - 2ab.
@@ -30,7 +37,7 @@ class Rows:
         self.slack = np.float32((x.shape[1] + 8) * 2.0**-23)
 
     def distances(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Squared distances between rows of numbers `a` and `b`, float64, the same for (a, b) and (b, a)."""
+        """Squared distances between rows numbered `a` and `b` in squared `unit`s, float64, the same for (a, b) and (b, a)."""
         result = np.empty(len(a))
         for start in range(0, len(a), PAIRS):
             part = slice(start, start + PAIRS)
@@ -60,7 +67,8 @@ def nearest_rows(rows: Rows, queries: np.ndarray) -> tuple[np.ndarray, np.ndarra
         queries: numbers of the rows to query, int `(Q,)`.
 
     Returns:
-        Pairs as arrays: the query's row number, the neighbour's row number, and the squared distance, sorted by query.
+        Pairs as arrays: the query's row number, the neighbour's row number, and the squared distance in squared units of
+        `rows.unit`, sorted by query.
     """
     found = []
     largest = rows.squares.max(initial=0)
@@ -102,10 +110,18 @@ def k_nearest(rows: Rows, among: np.ndarray, k: int) -> np.ndarray:
     done = 0
     for block, partial in rows.blocks(among, among):
         # Whatever float32 cannot tell from the k-th nearest is a candidate, and the exact distances decide.
-        margin = 2 * rows.slack * (largest + rows.squares[block])
-        limit = np.partition(partial, k - 1, axis=1)[:, k - 1] + margin
-        query, column = np.divmod(np.flatnonzero(partial <= limit[:, None]), len(among))
+        # A bound that is one number a query finds a superset at once; then each is held against its own bound.
+        own = rows.squares[block]
+        nearest = np.argpartition(partial, k - 1, axis=1)[:, :k]
+        highest = np.take_along_axis(partial, nearest, axis=1) + rows.slack * (
+            rows.squares[among[nearest]] + own[:, None]
+        )
+        limit = highest.max(axis=1)
+        loose = limit + rows.slack * (largest + own)
+        query, column = np.divmod(np.flatnonzero(partial <= loose[:, None]), len(among))
         number = among[column]
+        close = partial[query, column] - rows.slack * (rows.squares[number] + own[query]) <= limit[query]
+        query, number = query[close], number[close]
         order = np.lexsort((number, rows.distances(block[query], number), query))
         candidates = np.bincount(query, minlength=len(block))
         rank = np.arange(len(query)) - np.repeat(np.cumsum(candidates) - candidates, candidates)

@@ -307,7 +307,7 @@ def _is_batched(spec, label_fn, num_classes):
     if lengths == {None} and all(shape.rank for shape in shapes):
         return True
     label = spec[1].shape if label_fn is None and hasattr(spec[1], "shape") else None
-    if label is not None and label.rank == 1 and None not in lengths:
+    if label is not None and label.rank == 1 and None not in lengths and lengths != {1}:
         if len(lengths) > 1:
             return False
         if label[0] != num_classes:

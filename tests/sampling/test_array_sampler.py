@@ -388,3 +388,26 @@ def test_what_is_read_is_a_copy():
     np.testing.assert_allclose(sampler.distribution, np.full(3, 1 / 3))
     np.testing.assert_array_equal(sampler.class_counts, [60, 25, 5])
     np.testing.assert_array_equal(sampler.exposure, [0, 0, 0])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.integers(2, 60), min_size=2, max_size=5),
+    st.lists(st.floats(0.2, 1), min_size=5, max_size=5),
+    st.integers(1, 40),
+    st.integers(0, 10**6),
+)
+def test_epoch_sizes_keep_their_word_for_any_target(counts, shares, batch_size, seed):
+    y = np.repeat(np.arange(len(counts)), counts)
+    for size in ("undersample", "oversample"):
+        sampler = ArraySampler(
+            np.arange(len(y)), y, batch_size=batch_size, target=shares[: len(counts)], epoch_size=size, seed=seed
+        )
+        if sampler.epoch_rows > 2000:
+            continue
+        rows = np.concatenate([rows for rows, _ in sampler.dataset().as_numpy_iterator()])
+        drawn = np.bincount(rows, minlength=len(y))
+        assert len(rows) == sampler.epoch_rows
+        assert drawn.max() == 1 if size == "undersample" else drawn.min() >= 1
+        totals = np.bincount(y[rows], minlength=len(counts))
+        assert (np.abs(totals - sampler.epoch_rows * sampler.distribution) < 1 + 1e-6).all()

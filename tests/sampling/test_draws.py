@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts
+from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, rounded
 
 quick = settings(deadline=None, max_examples=100)
 some_shares = (
@@ -97,6 +97,31 @@ def test_classes_stand_in_shuffled_places():
     assert stats.chisquare(of_each_place).pvalue > 1e-4
     same = (classes[:, 1:] == classes[:, :-1]).mean()
     assert abs(same - 3 / 7) < 0.02
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+@quick
+@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6), st.integers(1, 4), st.integers(0, 10**6))
+def test_every_replica_has_each_class_to_within_a_row(parts, weights, eighths, seed):
+    shares = np.array(weights) / sum(weights)
+    classes = drawn_classes(shares, True, 6, 64 * eighths, seed)
+    for part in classes.reshape(6 * parts, -1):
+        counts = np.bincount(part, minlength=len(shares))
+        assert (np.abs(counts - part.size * shares) < 1 + 1e-6).all()
+
+
+@quick
+@given(st.lists(st.floats(-0.9, 5), min_size=1, max_size=8), st.integers(0, 10**6))
+def test_rounded_is_the_number_below_or_above(wanted, seed):
+    wanted = np.array(wanted)
+    total = max(int(np.ceil(wanted.sum())), 0)
+    wanted = wanted + (total - wanted.sum()) / len(wanted)
+    counts = rounded(wanted, total, np.random.default_rng(seed))
+    assert counts.sum() == total
+    assert (counts >= 0).all()
+    assert (counts <= np.maximum(np.ceil(wanted + 1e-6), 0)).all()
+    if (wanted >= 0).all():
+        assert (np.abs(counts - wanted) < 1 + 1e-6).all()
 
 
 @st.composite

@@ -75,7 +75,9 @@ def test_nearest_rows_are_all_that_are_nearest(kind, monkeypatch):
     monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 300 * 37)  # several blocks, the last one smaller
     x = DATA[kind](np.random.default_rng(1))
     queries = np.arange(0, len(x), 3)
-    query, neighbor, distance = nearest_rows(Rows(x), queries)
+    rows = Rows(x)
+    query, neighbor, distance = nearest_rows(rows, queries)
+    distance = distance * rows.unit**2
     distances = squared(x)[queries]
     smallest = distances.min(axis=1)
     pairs = dict.fromkeys(queries.tolist(), ())
@@ -93,7 +95,9 @@ def test_nearest_rows_are_all_that_are_nearest(kind, monkeypatch):
 @given(st.integers(1, 40), st.integers(1, 3), st.integers(1, 4), st.sampled_from([0, 1e6, -3e5]), st.integers(0, 10**6))
 def test_ties_among_whole_numbers_are_exact(number, features, values, offset, seed):
     x = np.random.default_rng(seed).integers(0, values, (number + 1, features)) + offset
-    query, neighbor, distance = nearest_rows(Rows(x), np.arange(len(x)))
+    rows = Rows(x)
+    query, neighbor, distance = nearest_rows(rows, np.arange(len(x)))
+    distance = distance * rows.unit**2
     distances = squared(x)
     expected = np.argwhere(distances == distances.min(axis=1, keepdims=True))
     order = np.lexsort((neighbor, query))

@@ -293,4 +293,6 @@ def test_fit_on_images():
     model.compile("adam", "sparse_categorical_crossentropy")
     history = model.fit(sampler.dataset(), epochs=2, shuffle=False, verbose=0).history["loss"]
     assert np.isfinite(history).all()
-    assert sum(part["synthetic"] for part in sampler.exposure_report().values()) == 2 * (25 + 25 - 16)
+    shares = 2 * sampler.epoch_rows / 3  # places of each class in two epochs, to within a row an epoch
+    for part in sampler.exposure_report().values():
+        assert abs(part["synthetic"] - max(0, shares - 2 * part["rows"])) < 2

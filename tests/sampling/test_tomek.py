@@ -154,3 +154,9 @@ def test_links_in_the_embedding_space_of_a_model():
     np.testing.assert_array_equal(kept, np.sort(cleaner.sample_indices_))
     sampler = ArraySampler(x[kept], y[kept], batch_size=30, seed=0)
     np.testing.assert_array_equal(sampler.class_counts, np.bincount(y[kept]))
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e18, 1e25, 1e160])
+def test_links_do_not_depend_on_the_unit(scale):
+    x, y = np.random.default_rng(1).normal(size=(60, 3)), np.random.default_rng(2).integers(0, 2, 60)
+    np.testing.assert_array_equal(tomek_links(x * scale, y), tomek_links(x, y))
