@@ -147,8 +147,8 @@ def compiled_metrics(model: Any) -> dict:
     return found
 
 
-def collected_together() -> tuple[list, bool] | None:
-    """The metrics whose results Keras is collecting at this moment, and whether the model has several outputs.
+def collected_together() -> tuple[list, list] | None:
+    """The metrics whose results Keras is collecting at this moment, and the names of the outputs where there are several.
 
     None when nobody collects, as when a user calls `result()`. A metric is not told who its neighbours are, so this looks at
     who called; were Keras to collect in another way, the only loss would be an error message.
@@ -159,6 +159,7 @@ def collected_together() -> tuple[list, bool] | None:
             return None
         owner = frame.f_locals.get("self")
         if isinstance(owner, Metric) and hasattr(owner, "output_names"):
-            return list(owner.metrics), len(owner.output_names or ()) > 1
+            outputs = list(owner.output_names or ())
+            return list(owner.metrics), outputs if len(outputs) > 1 else []
         frame = frame.f_back
     return None

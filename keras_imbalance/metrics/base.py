@@ -71,19 +71,24 @@ class ClassMetric(Metric):
         collected = collected_together()
         if collected is None:
             return
-        neighbours, several_outputs = collected
+        neighbours, outputs = collected
         if sum(metric is self for metric in neighbours) > 1:
             raise ValueError(
                 f"A metric must be compiled once: {self!r} is there twice, and its two sets of rows would be mixed. "
                 "Make one for each output, and one each for `metrics` and `weighted_metrics`."
             )
         own = set(self.log_keys())
+        losses = own & {f"{output}_loss" for output in outputs}
+        if losses:
+            raise ValueError(f"`name` must not be the key of an output's loss. Received: {sorted(losses)} of {self!r}.")
         for metric in neighbours:
             if metric is self:
                 continue
             theirs = set(metric.log_keys()) if isinstance(metric, ClassMetric) else set()
-            if not several_outputs or theirs:
+            if not outputs or theirs:
                 theirs = theirs | {metric.name}
+            # Of several outputs, Keras puts the name before that of a metric; which output it is of cannot be seen.
+            theirs = theirs | {f"{output}_{metric.name}" for output in outputs}
             if own & theirs:
                 raise ValueError(
                     f"Metrics compiled together must log different keys. Received: {sorted(own & theirs)[:3]} of both {self!r} "

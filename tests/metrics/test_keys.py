@@ -251,3 +251,18 @@ def test_progress_bar_and_evaluate(rows, capsys):
     logs = model.evaluate(*rows, verbose=0, return_dict=True)
     assert set(logs) == {"loss", "f1", *(f"f1/{name}" for name in NAMES)}
     assert len(model.evaluate(*rows, verbose=0)) == 5
+
+
+@pytest.mark.parametrize(("name", "plain"), [("b_accuracy", ["accuracy"]), ("a_loss", []), ("b_loss", [])])
+def test_keys_that_keras_makes_of_an_outputs_name_are_not_overwritten(name, plain):
+    inputs = keras.Input((4,))
+    outputs = {key: keras.layers.Dense(3, activation="softmax", name=key)(inputs) for key in ("a", "b")}
+    model = keras.Model(inputs, outputs)
+    model.compile(
+        "sgd",
+        dict.fromkeys(outputs, "sparse_categorical_crossentropy"),
+        metrics={"a": [ki.PerClassF1(3, name=name)], "b": plain},
+    )
+    x, y = np.zeros((6, 4), "float32"), np.arange(6) % 3
+    with pytest.raises(ValueError, match=name):
+        model.fit(x, {"a": y, "b": y}, verbose=0)
