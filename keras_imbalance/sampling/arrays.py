@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imbalance.class_counts import check_distribution, count_classes
-from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs, rounded
+from keras_imbalance.sampling.inputs import arrays_of, class_of_rows, common_length, spec_of, whole_number
 from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 
 EPOCH_SIZES = ("natural", "undersample", "oversample")
@@ -123,10 +123,10 @@ class ArraySampler(LiveDistribution):
         seed: int | None = None,
     ):
         parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
-        self._arrays = tuple(_arrays(value, name) for name, value in parts.items())
-        rows = _common_length(dict(zip(parts, self._arrays, strict=True)))
+        self._arrays = tuple(arrays_of(value, name) for name, value in parts.items())
+        rows = common_length(dict(zip(parts, self._arrays, strict=True)))
         class_names = None if class_names is None else check_class_names(class_names)
-        ids, names = _class_of_rows(self._arrays[1], classes, rows, class_names)
+        ids, names = class_of_rows(self._arrays[1], classes, rows, class_names)
         super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
         self.batch_size = whole_number(batch_size, "batch_size")
         self.exact = bool(exact)
@@ -177,7 +177,7 @@ class ArraySampler(LiveDistribution):
 
     def dataset(self) -> tf.data.Dataset:
         """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`."""
-        signature = tf.nest.map_structure(_spec, self._arrays)
+        signature = tf.nest.map_structure(spec_of, self._arrays)
 
         def pieces(generate, *epoch):
             return tf.data.Dataset.from_generator(generate, output_signature=signature, args=epoch).unbatch()
@@ -358,66 +358,3 @@ class ArraySampler(LiveDistribution):
 
     def _counted(self, classes):
         return np.bincount(classes.reshape(-1), minlength=self.num_classes)
-
-
-def _arrays(value, name):
-    """A nest of NumPy arrays; a list of arrays is a tuple of them, any other list is one array."""
-    if isinstance(value, Mapping) and value:
-        return {key: _arrays(part, name) for key, part in value.items()}
-    if (
-        isinstance(value, (tuple, list))
-        and value
-        and all(hasattr(part, "shape") or isinstance(part, Mapping) for part in value)
-    ):
-        if all(np.ndim(part) == 0 for part in value if not isinstance(part, Mapping)):
-            return _arrays(np.asarray(value), name)
-        return tuple(_arrays(part, name) for part in value)
-    array = np.asarray(value)
-    if array.ndim == 0 or (array.dtype == object and not all(isinstance(item, (str, bytes)) for item in array.flat)):
-        raise ValueError(
-            f"`{name}` must be an array with a row for each sample, or a nest of them. Received: {type(value)}."
-        )
-    return array
-
-
-def _spec(leaf):
-    dtype = tf.string if leaf.dtype.kind in "OUS" else tf.as_dtype(leaf.dtype)
-    return tf.TensorSpec((None, None, *leaf.shape[1:]), dtype)
-
-
-def _common_length(parts):
-    lengths = {name: {len(leaf) for leaf in tf.nest.flatten(part)} for name, part in parts.items()}
-    if len(set().union(*lengths.values())) != 1:
-        received = ", ".join(f"{name} of {sorted(sizes)} rows" for name, sizes in lengths.items())
-        raise ValueError(f"`x`, `y` and `sample_weight` must have the same number of rows. Received: {received}.")
-    rows = lengths["x"].pop()
-    if rows == 0:
-        raise ValueError("`x` and `y` must hold at least one row. Received none.")
-    return rows
-
-
-def _class_of_rows(y, classes, rows, class_names):
-    """Class ids of all rows, and the classes' names where they have some."""
-    num_classes = None if class_names is None else len(class_names)
-    if classes is None:
-        if not isinstance(y, np.ndarray):
-            raise ValueError("`y` is a nest of arrays: pass the class to sample each row by as `classes`.")
-        return class_ids(y, num_classes, name="y"), class_names
-    classes = np.asarray(classes)
-    if classes.ndim == 0 or len(classes) != rows:
-        raise ValueError(f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}.")
-    if classes.dtype.kind not in "OUS":
-        return class_ids(classes, num_classes, name="classes"), class_names
-    found, ids = np.unique(classes.astype(str), return_inverse=True)
-    names = found.tolist() if class_names is None else class_names
-    unknown = sorted(set(found.tolist()) - set(names))
-    if unknown:
-        raise ValueError(f"`class_names` must hold every name in `classes`. Received: {names}, which lacks {unknown}.")
-    return np.array([names.index(name) for name in found])[ids.reshape(-1)], names
-
-
-def whole_number(value: Any, name: str, least: int = 1) -> int:
-    """`value` as an int; raises unless it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}.")
-    return int(value)

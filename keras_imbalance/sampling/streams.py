@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_imbalance.class_counts import check_counts, check_distribution, target_distribution
 from keras_imbalance.labels import class_ids
-from keras_imbalance.sampling.arrays import whole_number
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
+from keras_imbalance.sampling.inputs import whole_number
 
 STATE_KEYS = ("seed", "epoch", "counts", "drawn", "distribution")
 
