@@ -64,10 +64,10 @@ class _Epoch:
 class ArraySampler(LiveDistribution):
     """Draws batches whose classes follow a target distribution, from arrays, for `model.fit`.
 
-    In each batch every class has its share of the places to within one row (`exact=True`), in shuffled order, and in an epoch
-    exactly its share where that is a whole number of rows. Within a class every row is drawn once before any is drawn twice,
-    across epochs and across changes of the distribution. The rows are copied only into the batches; the arrays stay as they
-    are and may be memory-mapped.
+    In each full batch every class has its share of the places to within one row (`exact=True`), in shuffled order, and so
+    it has in the whole epoch, which a smaller last batch completes. Within a class every row is drawn
+    once before any is drawn twice, across epochs and across changes of the distribution. The rows are copied only into the
+    batches; the arrays stay as they are and may be memory-mapped.
 
     `distribution` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration that is
     given up after its first batch does not count as an epoch, as Keras looks at one batch to build a model; one that is given
@@ -353,7 +353,8 @@ class ArraySampler(LiveDistribution):
         if not self.exact:
             return batch_classes(epoch.distribution, epoch.order, np.array([epoch.offset]), rest, rng, False)
         # The last batch brings the epoch's totals to within a row of what the shares ask.
-        counts = rounded(self.epoch_rows * epoch.distribution - places, rest, rng)
+        shares = epoch.distribution
+        counts = rounded(self.epoch_rows * shares - places, rest, rng, rest * shares)
         return rng.permutation(np.repeat(np.arange(self.num_classes), counts))[None]
 
     def _counted(self, classes):

@@ -62,24 +62,29 @@ def batch_classes(
     return _scattered(classes, rng)
 
 
-def rounded(wanted: np.ndarray, total: int, rng: np.random.Generator) -> np.ndarray:
+def rounded(wanted: np.ndarray, total: int, rng: np.random.Generator, near: np.ndarray) -> np.ndarray:
     """Whole numbers near `wanted`, which sums to `total`: each the one below or above, as chance has it.
 
     Args:
         wanted: float64 `(C,)`; what is below 0 becomes 0.
         total: what the result sums to.
         rng: decides who gets one more.
+        near: float64 `(C,)` with the same sum, to which the result is also the number below or above where both can be.
 
     Returns:
         int64 `(C,)`.
     """
-    wanted = np.where(np.abs(wanted - np.round(wanted)) < 1e-6, np.round(wanted), wanted)
-    counts = np.maximum(np.floor(wanted), 0).astype(np.int64)
-    missing = total - counts.sum()
-    fractions = np.where(wanted > counts, wanted - counts, 0.0)
+    wanted, near = (np.where(np.abs(v - np.round(v)) < 1e-6, np.round(v), v) for v in (wanted, near))
+    counts, most = np.maximum(np.floor(wanted), 0), np.maximum(np.ceil(wanted), 0)
+    both = np.maximum(counts, np.floor(near)), np.minimum(most, np.ceil(near))
+    if both[0].sum() <= total <= both[1].sum() and (both[0] <= both[1]).all():
+        counts, most = both
+    counts = counts.astype(np.int64)
+    missing = total - int(counts.sum())
     if missing > 0:
-        # A random order by weight (Efraimidis & Spirakis, 2006): those with nothing left to get come last.
-        keys = np.where(fractions > 0, rng.random(len(wanted)) ** (1 / np.maximum(fractions, 1e-12)), -1.0)
+        # A random order by weight (Efraimidis & Spirakis, 2006) of those that may get one more; the others come last.
+        weights = np.clip(wanted - counts, 1e-3, 1)
+        keys = np.where(most > counts, rng.random(len(wanted)) ** (1 / weights), -1.0)
         counts[np.argsort(-keys, kind="stable")[:missing]] += 1
     for _ in range(-missing):
         counts[counts.argmax()] -= 1

@@ -116,7 +116,7 @@ def test_rounded_is_the_number_below_or_above(wanted, seed):
     wanted = np.array(wanted)
     total = max(int(np.ceil(wanted.sum())), 0)
     wanted = wanted + (total - wanted.sum()) / len(wanted)
-    counts = rounded(wanted, total, np.random.default_rng(seed))
+    counts = rounded(wanted, total, np.random.default_rng(seed), wanted)
     assert counts.sum() == total
     assert (counts >= 0).all()
     assert (counts <= np.maximum(np.ceil(wanted + 1e-6), 0)).all()
