@@ -40,6 +40,7 @@ __all__ = [
     "initializer",
     "keep_logits",
     "kept_logits",
+    "keras",
     "keras_mask",
     "largest",
     "name_scope",

@@ -1,8 +1,8 @@
 """Values and gradients of a loss on whichever backend runs."""
 
-import keras
 import numpy as np
-from keras import ops
+
+from keras_imbalance.backend import keras, ops
 
 
 def loss_and_gradient(loss, y_true, y_pred, sample_weight=None):

@@ -1,11 +1,11 @@
 """Runs the table of common checks over every public class."""
 
 import common_checks as checks
-import keras
 import numpy as np
 import pytest
 
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 
 KINDS = {
     "softmax": checks.SOFTMAX_LOSSES,

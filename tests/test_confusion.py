@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from imblearn.metrics import specificity_score
-from keras import ops
 
 from keras_imbalance import confusion
+from keras_imbalance.backend import ops
 
 quick = settings(deadline=None, max_examples=40)
 

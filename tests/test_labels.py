@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
+from keras_imbalance.backend import ops
 from keras_imbalance.labels import align, check_distributions, class_ids, label_form, spread_weights
 
 N, T, H, W, C = 6, 5, 4, 3, 7

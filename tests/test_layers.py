@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from keras import ops
 
 from keras_imbalance import CosineDense
+from keras_imbalance.backend import ops
 
 
 def test_outputs_are_cosines_of_any_scale():

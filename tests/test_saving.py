@@ -2,11 +2,11 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 
 from keras_imbalance import ClassBalancedLoss, CostMatrixLoss, FocalLoss, PerClassF1, PerClassPrecision, PerClassRecall
+from keras_imbalance.backend import keras
 
 COSTS = [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [5.0, 3.0, 0.0]]
 LOSSES = [

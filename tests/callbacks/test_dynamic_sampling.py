@@ -1,12 +1,12 @@
 """DynamicSampling against the formula of the paper, and in fit."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=60)
 some_f1 = st.lists(st.floats(0, 1), min_size=2, max_size=6)

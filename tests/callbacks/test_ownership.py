@@ -1,10 +1,10 @@
 """One owner at a time for a sampler's distribution, and fits that leave things as they found them."""
 
-import keras
 import numpy as np
 import pytest
 
 from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, TwoPhaseLearning
+from keras_imbalance.backend import keras
 
 Y = np.repeat([0, 1, 2], [60, 24, 12])
 X = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")

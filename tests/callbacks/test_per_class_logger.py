@@ -2,13 +2,13 @@
 
 import csv
 
-import keras
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
 from tensorflow_events import images, scalars
 
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 
 NAMES = ["a", "b", "c"]
 

@@ -1,11 +1,11 @@
 """TwoPhaseLearning: what is drawn, the learning rate and what is frozen, before and after the switch."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from keras_imbalance import ArraySampler, TwoPhaseLearning
+from keras_imbalance.backend import keras
 
 COUNTS = (60, 30, 10)
 

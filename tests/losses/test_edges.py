@@ -1,11 +1,11 @@
 """Edges of the losses: empty batches, wide dtypes, saturated probabilities, second derivatives, activations."""
 
-import keras
 import numpy as np
 import pytest
 from loss_gradients import loss_and_gradient, to_float64
 
 from keras_imbalance import CosineDense, CostMatrixLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
+from keras_imbalance.backend import keras
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3)])

@@ -1,6 +1,5 @@
 """What the formulas of the losses imply, and what Keras's own losses say."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +15,7 @@ from keras_imbalance import (
     LogitAdjustedLoss,
     class_weights,
 )
+from keras_imbalance.backend import keras
 
 C = 5
 RNG = np.random.default_rng(0)

@@ -1,12 +1,11 @@
 """ClassBalancedLoss around losses that it did not write: what it hands them, and what it refuses."""
 
-import keras
 import numpy as np
 import pytest
-from keras import ops
 from loss_gradients import to_float64
 
 from keras_imbalance import ClassBalancedLoss, FocalLoss, class_weights
+from keras_imbalance.backend import keras, ops
 
 LOSSES = keras.losses
 COUNTS = [50, 30, 20]

@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
 
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

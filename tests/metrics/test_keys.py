@@ -2,11 +2,11 @@
 
 import csv
 
-import keras
 import numpy as np
 import pytest
 
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 
 NAMES = ["ok", "fraud, card", "St. Bernard"]
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from keras_imbalance import PerClassF1, PerClassPrecision, PerClassRecall
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=25)
 EVERY = [PerClassRecall, PerClassPrecision, PerClassF1]

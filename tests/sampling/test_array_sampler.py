@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from keras_imbalance import ArraySampler, count_classes, target_distribution
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=12)
 

@@ -4,13 +4,13 @@ import subprocess
 import sys
 import textwrap
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imbalance import SMOTE, ArraySampler
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=10)
 

@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +9,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from keras_imbalance import SMOTE, ArraySampler
+from keras_imbalance.backend import keras
 
 COUNTS = (60, 12, 4)
 

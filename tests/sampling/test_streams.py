@@ -7,7 +7,6 @@ import sys
 import textwrap
 from collections import Counter
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from keras_imbalance import StreamSampler, target_distribution
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=8)
 COUNTS = (900, 90, 10)
@@ -496,7 +496,7 @@ MIRRORED = """
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
     )
-    import keras
+    from keras_imbalance.backend import keras
     from keras_imbalance import ArraySampler, StreamSampler
 
     y = np.random.default_rng(0).permutation(np.repeat([0, 1], [900, 100]))

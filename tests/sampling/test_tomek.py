@@ -1,6 +1,5 @@
 """Tomek links: the definition, by all N x N distances, as the oracle; imbalanced-learn where data have no ties."""
 
-import keras
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +7,7 @@ from hypothesis import strategies as st
 from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 
 from keras_imbalance import ArraySampler, remove_tomek_links, tomek_links
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=150)
 
