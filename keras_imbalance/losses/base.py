@@ -4,7 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Loss, compute_dtype, kept_logits, keras_mask, name_scope, num_replicas, ops
+from keras_imbalance.backend import (
+    Loss,
+    compute_dtype,
+    given_reduction,
+    kept_logits,
+    keras_mask,
+    name_scope,
+    num_replicas,
+    ops,
+)
 from keras_imbalance.class_counts import as_table, check_counts
 from keras_imbalance.labels import Aligned, align, spread_weights
 from keras_imbalance.losses.log_space import logits_of
@@ -140,13 +149,14 @@ class ImbalanceLoss(Loss):
     def _reduce(self, losses, weights, counted):
         # A row that counts nowhere may hold anything, infinities too: 0 * inf is not 0.
         weighted = ops.where(weights == 0, ops.zeros_like(losses), losses * weights)
-        if self.reduction in (None, "none"):
+        reduction = given_reduction(self)
+        if reduction in (None, "none"):
             return weighted
         total = ops.sum(weighted)
-        if self.reduction == "sum":
+        if reduction == "sum":
             return total
-        divisor = ops.sum(weights if self.reduction == "mean_with_sample_weight" else counted)
-        return ops.divide_no_nan(total, divisor) / num_replicas()
+        divisor = ops.sum(weights if reduction == "mean_with_sample_weight" else counted)
+        return ops.divide_no_nan(total, divisor) / num_replicas(self)
 
     def get_config(self) -> dict:
         return {

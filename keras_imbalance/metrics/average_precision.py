@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import compute_dtype, ops, register
+from keras_imbalance.backend import compute_dtype, given_name, ops, register
 from keras_imbalance.confusion import mean_over
 from keras_imbalance.metrics import checks
 from keras_imbalance.metrics.base import ClassMetric
@@ -125,7 +125,8 @@ class PerClassAveragePrecision(ClassMetric):
         return {**super().get_config(), **own}
 
     def log_keys(self) -> list[str]:
-        return [*self.class_keys(self.name), self.name] if self.log_classes else []
+        name = given_name(self)
+        return [*self.class_keys(name), name] if self.log_classes else []
 
     def _binned(self, odds, labels, weights):
         """Weight of negatives and positives in each bin, `(C, bins, 2)`."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance import confusion
-from keras_imbalance.backend import ops, register
+from keras_imbalance.backend import given_name, ops, register
 from keras_imbalance.metrics.checks import is_number
 from keras_imbalance.metrics.confusion_matrix import ConfusionMatrixMetric
 
@@ -55,7 +55,8 @@ class PerClassMetric(ConfusionMatrixMetric):
         return dict(zip(self.class_keys(name), map(float, self.scores(self.matrix())), strict=True))
 
     def log_keys(self) -> list[str]:
-        return [*self.class_keys(self.name), self.name] if self.log_classes else []
+        name = given_name(self)
+        return [*self.class_keys(name), name] if self.log_classes else []
 
     def get_config(self) -> dict:
         return {**super().get_config(), "log_classes": self.log_classes}

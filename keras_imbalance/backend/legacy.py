@@ -1,0 +1,158 @@
+"""tf-keras, in a process with TF_USE_LEGACY_KERAS=1: what `keras_imbalance.backend` takes from it.
+
+`ops` are those of Keras 3 on its TensorFlow backend, plain functions of tensors. The base classes give those of tf-keras the
+constructor arguments and the configuration of Keras 3.
+"""
+
+import os
+import re
+import sys
+from typing import Any
+
+try:
+    import tf_keras as keras
+except ImportError as error:
+    raise ImportError(
+        "keras_imbalance needs tf-keras where TF_USE_LEGACY_KERAS asks for it. "
+        f"Received: {error}. Install it: pip install tf-keras, in the version of TensorFlow; or unset the variable."
+    ) from error
+
+import tensorflow as tf
+
+
+def _ops_of_keras_3():
+    asked = os.environ.get("KERAS_BACKEND")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    try:
+        import keras as keras_3
+    finally:
+        if asked is None:
+            del os.environ["KERAS_BACKEND"]
+    if keras_3.backend.backend() != "tensorflow":
+        raise ImportError(
+            "tf-keras runs on TensorFlow alone. Received: TF_USE_LEGACY_KERAS="
+            f"{os.environ['TF_USE_LEGACY_KERAS']!r} and Keras 3 on {keras_3.backend.backend()!r}. "
+            "Unset KERAS_BACKEND, or unset TF_USE_LEGACY_KERAS to train with Keras 3."
+        )
+    return keras_3.ops
+
+
+ops = _ops_of_keras_3()
+Callback = keras.callbacks.Callback
+Layer = keras.layers.Layer
+name_scope = tf.name_scope
+
+__all__ = [
+    "Callback",
+    "Layer",
+    "Loss",
+    "Metric",
+    "collected_together",
+    "compiled_metrics",
+    "given_name",
+    "given_reduction",
+    "keras",
+    "keras_mask",
+    "name_scope",
+    "num_replicas",
+    "ops",
+]
+
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
+
+
+class Loss(keras.losses.Loss):
+    """Loss of tf-keras with the constructor of Keras 3.
+
+    `reduction` is what tf-keras knows it as, which divides every mean by the number of replicas inside compile.
+    """
+
+    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"`reduction` must be one of {REDUCTIONS}. Received: reduction={reduction!r}.")
+        known = {None: "none", "mean": "sum_over_batch_size", "mean_with_sample_weight": "sum_over_batch_size"}
+        super().__init__(known.get(reduction, reduction), name or _snake_case(type(self).__name__))
+        self.given_reduction = reduction
+        self.dtype = keras.mixed_precision.Policy(_dtype_name(dtype)).compute_dtype
+
+    def get_config(self) -> dict:
+        return {"name": self.name, "reduction": self.given_reduction}
+
+
+class Metric(keras.metrics.Metric):
+    """Metric of tf-keras with the state of Keras 3: variables of any shape, all of them set to 0 by `reset_state`."""
+
+    def __init__(self, name: str | None = None, dtype: Any = None):
+        super().__init__(name=name or _snake_case(type(self).__name__), dtype=_dtype_name(dtype))
+        self.given_name = self.name
+
+    def add_variable(self, shape: Any, initializer: Any, dtype: Any = None, name: str | None = None) -> Any:
+        return self.add_weight(name=name, shape=shape, initializer=initializer, dtype=dtype)
+
+    def reset_state(self) -> None:
+        for variable in self.variables:
+            variable.assign(tf.zeros(variable.shape, variable.dtype))
+
+    def get_config(self) -> dict:
+        # compile puts the name of an output before that of a metric, and would do so again in a reloaded model.
+        return {**super().get_config(), "name": self.given_name}
+
+
+def keras_mask(y_pred: Any, like: Any) -> Any:
+    """The mask that Keras keeps for `y_pred`, as ones and zeros of the shape of `like`."""
+    mask = getattr(y_pred, "_keras_mask", None)
+    ones = ops.ones_like(like)
+    if mask is None:
+        return ones
+    mask = ops.cast(mask, like.dtype)
+    while len(mask.shape) < len(like.shape):
+        mask = ops.expand_dims(mask, -1)
+    return ones * mask
+
+
+def given_reduction(loss: Any) -> str | None:
+    """The reduction that a loss was built with."""
+    return loss.given_reduction
+
+
+def given_name(metric: Any) -> str:
+    """The name that a metric was built with; of several outputs, tf-keras puts the name of an output before it."""
+    return metric.given_name
+
+
+def num_replicas(loss: Any) -> int:
+    """How many replicas share a global batch: a mean loss is divided by it, except in compile, where tf-keras does that."""
+    return 1 if loss._allow_sum_over_batch_size else tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def compiled_metrics(model: Any) -> dict:
+    """The metrics that `model` was compiled with, by the name under which Keras logs them; empty before its first batch."""
+    container = model.compiled_metrics
+    return {metric.name: metric for metric in (container.metrics if container is not None else ())}
+
+
+def collected_together() -> tuple[list, list] | None:
+    """The metrics whose results Keras is collecting at this moment, and the names of the outputs where there are several.
+
+    None when nobody collects, as when a user calls `result()`. A metric is not told who its neighbours are, so this looks at
+    who called; were tf-keras to collect in another way, the only loss would be an error message.
+    """
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, keras.Model) and frame.f_code.co_name.endswith("get_metrics_result"):
+            outputs = list(getattr(owner, "output_names", None) or ())
+            return list(owner.compiled_metrics.metrics), outputs if len(outputs) > 1 else []
+        frame = frame.f_back
+    return None
+
+
+def _dtype_name(dtype):
+    """A dtype or policy by name; the default of tf-keras for None."""
+    if dtype is None:
+        return keras.backend.floatx()
+    return dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or tf.as_dtype(dtype).name
+
+
+def _snake_case(name):
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
