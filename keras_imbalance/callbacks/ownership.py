@@ -35,6 +35,12 @@ def claim(sampler: Any, owner: Any, start_epoch: int, stop_epoch: int | None, fi
     sampler.owners = [*claims, (owner, start_epoch, stop_epoch, fit)]
 
 
+def claimed(sampler: Any, epoch: int, fit: Any) -> bool:
+    """Whether a callback of this fit sets the distribution of this epoch."""
+    owners = [entry for entry in sampler.owners if entry[3] is fit]
+    return any((start is None or start <= epoch) and (stop is None or epoch < stop) for _, start, stop, _ in owners)
+
+
 def release(sampler: Any, owner: Any) -> None:
     """Withdraws the claim of `owner`."""
     sampler.owners = [entry for entry in sampler.owners if entry[0] is not owner]
