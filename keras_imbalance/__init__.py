@@ -2,9 +2,25 @@
 
 from typing import TYPE_CHECKING
 
-from keras_imbalance.callbacks import DynamicSampling, PerClassLogger, PerClassTensorBoard, TwoPhaseLearning
+from keras_imbalance.callbacks import (
+    DeferredReweighting,
+    DynamicSampling,
+    PerClassLogger,
+    PerClassTensorBoard,
+    ProgressiveSampling,
+    TwoPhaseLearning,
+)
 from keras_imbalance.class_counts import class_prior, class_weights, count_classes, target_distribution
-from keras_imbalance.layers import CosineDense
+from keras_imbalance.decisions import (
+    Temperature,
+    Thresholds,
+    correct_prior,
+    estimate_prior,
+    minimum_cost_decision,
+    tune_temperature,
+    tune_thresholds,
+)
+from keras_imbalance.layers import CosineDense, MinimumExpectedCost, PriorCorrection
 from keras_imbalance.losses import (
     AsymmetricLoss,
     ClassBalancedLoss,
@@ -45,6 +61,7 @@ __all__ = [
     "ConfusionMatrix",
     "CosineDense",
     "CostMatrixLoss",
+    "DeferredReweighting",
     "DynamicSampling",
     "ExpectedCost",
     "FocalLoss",
@@ -53,6 +70,7 @@ __all__ = [
     "LogitAdjustedLoss",
     "MacroF1",
     "MatthewsCorrelation",
+    "MinimumExpectedCost",
     "PerClassAveragePrecision",
     "PerClassF1",
     "PerClassLogger",
@@ -61,16 +79,25 @@ __all__ = [
     "PerClassReport",
     "PerClassSpecificity",
     "PerClassTensorBoard",
+    "PriorCorrection",
+    "ProgressiveSampling",
     "StreamSampler",
+    "Temperature",
+    "Thresholds",
     "TwoPhaseLearning",
     "__version__",
     "class_prior",
     "class_weights",
     "classification_report",
+    "correct_prior",
     "count_classes",
+    "estimate_prior",
+    "minimum_cost_decision",
     "remove_tomek_links",
     "target_distribution",
     "tomek_links",
+    "tune_temperature",
+    "tune_thresholds",
 ]
 
 _SAMPLING = ("ArraySampler", "SMOTE", "StreamSampler", "remove_tomek_links", "tomek_links")

@@ -72,7 +72,11 @@ METRICS = {
         else ki.ExpectedCost(np.array(COSTS)[:number, :number], **kw)
     ),
 }
-LAYERS = {"CosineDense": lambda: ki.CosineDense(3)}
+LAYERS = {
+    "CosineDense": lambda: ki.CosineDense(3),
+    "MinimumExpectedCost": lambda: ki.MinimumExpectedCost(COSTS),
+    "PriorCorrection": lambda: ki.PriorCorrection(COUNTS, [1, 2, 3, 4], from_logits=True),
+}
 
 
 def softmax_batch(shape=(12,), seed=0):

@@ -47,6 +47,7 @@ serialize = keras.saving.serialize_keras_object
 deserialize = keras.saving.deserialize_keras_object
 custom_gradient = ops.custom_gradient
 initializer = keras.initializers.get
+progress_bar = keras.utils.Progbar
 
 __all__ = [
     "Callback",
@@ -64,14 +65,17 @@ __all__ = [
     "given_name",
     "given_reduction",
     "initializer",
+    "is_loss",
     "keep_logits",
     "kept_logits",
     "keras",
     "keras_mask",
     "largest",
+    "loss_argument",
     "name_scope",
     "num_replicas",
     "ops",
+    "progress_bar",
     "rebuild_test_function",
     "rebuild_train_function",
     "register",
@@ -103,6 +107,17 @@ def kept_logits(y_pred: Any) -> Any:
     """The logits that Keras keeps beside the output of a softmax or sigmoid activation, or None where it keeps none."""
     logits = getattr(y_pred, "_keras_logits", None)
     return logits if logits is not None and tuple(logits.shape) == tuple(y_pred.shape) else None
+
+
+def is_loss(value: Any) -> bool:
+    """Whether `value` is a loss object of Keras or of this package."""
+    return isinstance(value, keras.losses.Loss)
+
+
+def loss_argument(loss: Any, argument: str, default: Any) -> Any:
+    """The value of an argument of a loss, `default` where it has none of that name."""
+    # tf-keras keeps the arguments of its own losses in a dict.
+    return getattr(loss, argument, getattr(loss, "_fn_kwargs", {}).get(argument, default))
 
 
 def takes_class_ids(loss: Any) -> bool:
@@ -139,16 +154,22 @@ def rebuild_test_function(model: Any) -> None:
 def compiled_losses(model: Any) -> list[tuple[str, Any, tuple | None]]:
     """The losses that `model` was compiled with, one an output: its name, the loss as given, and the output's shape if known.
 
-    One loss for a model of several outputs stands for each of them. Outputs that a list does not name have the model's names, or
-    their place in the list.
+    One loss for a model of several outputs stands for each of them. Outputs that a list does not name have the model's names,
+    or their place in the list.
     """
     loss, names = getattr(model, "loss", None), [str(name) for name in getattr(model, "output_names", None) or ()]
     shapes = dict(zip(names, [tuple(output.shape) for output in getattr(model, "outputs", None) or ()], strict=False))
     if isinstance(loss, dict):
         found = [(str(name), part) for name, part in loss.items()]
     elif isinstance(loss, (list, tuple)):
-        names = names if len(names) == len(loss) else names * len(loss) if len(names) == 1 else list(range(len(loss)))
-        found = [(str(name), part) for name, part in zip(names, loss, strict=True)]
+        names = (
+            names
+            if len(names) == len(loss)
+            else names * len(loss)
+            if len(names) == 1
+            else [str(i) for i in range(len(loss))]
+        )
+        found = list(zip(names, loss, strict=True))
     else:
         found = [(name, loss) for name in names or ["0"]]
     return [(name, part, shapes.get(name)) for name, part in found if part is not None]
