@@ -13,7 +13,7 @@ LOSSES = [
     FocalLoss(gamma=1.5, alpha=[0.2, 0.3, 0.5]),
     ClassBalancedLoss([70, 20, 10], scheme="effective_number", beta=0.99),
     ClassBalancedLoss([70, 20, 10], loss=FocalLoss(gamma=1.0, reduction=None)),
-    ClassBalancedLoss([70, 20, 10], loss=keras.losses.SparseCategoricalCrossentropy(reduction=None)),
+    ClassBalancedLoss([70, 20, 10], loss=keras.losses.SparseCategoricalCrossentropy(reduction="none")),
     CostMatrixLoss(COSTS, formulation="regularized", weight=0.5, label_smoothing=0.1),
 ]
 METRICS = [

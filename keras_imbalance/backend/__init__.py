@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_imbalance.backend.gradients import custom_gradient_of
+
 if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):  # the words that TensorFlow knows
     from keras_imbalance.backend.legacy import (
         Callback,
@@ -45,7 +47,7 @@ else:
 register = keras.saving.register_keras_serializable(package="keras_imbalance")
 serialize = keras.saving.serialize_keras_object
 deserialize = keras.saving.deserialize_keras_object
-custom_gradient = ops.custom_gradient
+custom_gradient = custom_gradient_of(keras.backend.backend())
 initializer = keras.initializers.get
 progress_bar = keras.utils.Progbar
 
@@ -97,6 +99,8 @@ def concrete(tensor: Any) -> np.ndarray | None:
         return tensor
     if keras.backend.backend() == "tensorflow":
         return tensor.numpy() if hasattr(tensor, "numpy") else None
+    if keras.backend.backend() == "torch" and sys.modules["torch"].compiler.is_compiling():
+        return None
     try:
         return ops.convert_to_numpy(tensor)
     except Exception:  # every backend has its own error for a traced tensor

@@ -39,7 +39,6 @@ def _ops_of_keras_3():
 
 ops = _ops_of_keras_3()
 Callback = keras.callbacks.Callback
-Layer = keras.layers.Layer
 name_scope = tf.name_scope
 
 __all__ = [
@@ -61,11 +60,21 @@ __all__ = [
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none", None)
 
 
+def _as_written(cls, *methods):
+    """Keeps AutoGraph, which tf-keras runs over the code of users, from rewriting methods that are made for graphs."""
+    for method in set(methods) & set(vars(cls)):
+        setattr(cls, method, tf.autograph.experimental.do_not_convert(vars(cls)[method]))
+
+
 class Loss(keras.losses.Loss):
     """Loss of tf-keras with the constructor of Keras 3.
 
     `reduction` is what tf-keras knows it as, which divides every mean by the number of replicas inside compile.
     """
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        _as_written(cls, "call", "__call__")
 
     def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
         if reduction not in REDUCTIONS:
@@ -79,8 +88,20 @@ class Loss(keras.losses.Loss):
         return {"name": self.name, "reduction": self.given_reduction}
 
 
+class Layer(keras.layers.Layer):
+    """Layer of tf-keras."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        _as_written(cls, "call")
+
+
 class Metric(keras.metrics.Metric):
     """Metric of tf-keras with the state of Keras 3: variables of any shape, all of them set to 0 by `reset_state`."""
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        _as_written(cls, "update_state", "result")
 
     def __init__(self, name: str | None = None, dtype: Any = None):
         super().__init__(name=name or _snake_case(type(self).__name__), dtype=_dtype_name(dtype))

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import (
-    Loss,
     deserialize,
+    is_loss,
     keep_logits,
     kept_logits,
+    loss_argument,
     ops,
     register,
     serialize,
@@ -127,10 +128,11 @@ class ClassBalancedLoss(ImbalanceLoss):
         return ops.cast(losses, aligned.predictions.dtype)
 
     def _keras_sigmoid(self, aligned, y_pred):
-        if getattr(self.loss, "axis", -1) != -1:
+        axis = loss_argument(self.loss, "axis", -1)
+        if axis != -1:
             raise ValueError(
                 f"`loss` must have axis=-1 for independent sigmoids; `axis` of ClassBalancedLoss says where the channels are. "
-                f"Received: {type(self.loss).__name__}(axis={self.loss.axis})."
+                f"Received: {type(self.loss).__name__}(axis={axis})."
             )
         # Keras averages over the last axis; one of length 1 keeps the channels apart.
         predictions = self._channels_last(aligned, y_pred, lambda tensor: ops.expand_dims(tensor, -1))
@@ -145,7 +147,7 @@ class ClassBalancedLoss(ImbalanceLoss):
                 f"`loss` {type(self.loss).__name__} takes class ids. Received: y_true.shape={tuple(y_true.shape)}. Pass class "
                 "ids, or use CategoricalCrossentropy."
             )
-        if getattr(self.loss, "axis", -1) == -1:
+        if loss_argument(self.loss, "axis", -1) == -1:
             return self.loss(labels, self._channels_last(aligned, y_pred, lambda tensor: tensor))
         has_channels = len(labels.shape) == len(y_pred.shape)
         return self.loss(ops.moveaxis(labels, -1, self.axis) if has_channels else labels, y_pred)
@@ -177,7 +179,7 @@ class ClassBalancedLoss(ImbalanceLoss):
 
 def _agreed(argument, outer, loss, default):
     """The value of an argument that the wrapped loss has too; raises where both are given and differ."""
-    inner = getattr(loss, argument, default)
+    inner = loss_argument(loss, argument, default)
     if outer == default or inner == outer:
         return inner
     if inner == default and not isinstance(loss, ImbalanceLoss):
@@ -189,15 +191,15 @@ def _agreed(argument, outer, loss, default):
 
 
 def _check_wrapped(loss, from_logits, label_smoothing):
-    if not isinstance(loss, Loss):
+    if not is_loss(loss):
         raise ValueError(f"`loss` must be a loss object of this package or of Keras, or None. Received: loss={loss!r}.")
     if loss.reduction not in (None, "none"):
         raise ValueError(
             "`loss` must not reduce, or the rows it mixes cannot be weighted. "
-            f"Received: loss={type(loss).__name__}(reduction={loss.reduction!r}). Build it with reduction=None; "
-            "the reduction of ClassBalancedLoss follows the weights."
+            f"Received: loss={type(loss).__name__}(reduction={loss.reduction!r}). Build it with reduction=None "
+            '("none" in tf-keras); the reduction of ClassBalancedLoss follows the weights.'
         )
-    if not isinstance(getattr(loss, "axis", -1), int):
+    if not isinstance(loss_argument(loss, "axis", -1), int):
         raise ValueError(
             f"`loss` must give one value a place. Received: {type(loss).__name__}, which sums over the whole batch and so "
             "cannot be weighted by class."

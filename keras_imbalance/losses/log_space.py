@@ -28,7 +28,7 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
         is_true = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype="int32"))
 
     @custom_gradient
-    def log_odds(logits):
+    def log_odds(logits, is_true):
         shifted = relative(logits)
         shifted = shifted if scale == 1 else scale * shifted
         zeros = ops.zeros_like(logits)
@@ -36,13 +36,13 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
         total = ops.maximum(ops.sum(others, axis=-1), TINY)
         true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
 
-        def grad(*args, upstream=None):
-            upstream = scale * ops.expand_dims(args[0] if upstream is None else upstream, -1)
+        def grad(upstream):
+            upstream = scale * ops.expand_dims(upstream, -1)
             return ops.where(is_true, upstream, others * (-upstream / ops.expand_dims(total, -1)))
 
         return true - ops.log(total), grad
 
-    return log_odds(logits)
+    return log_odds(logits, is_true)
 
 
 def relative(logits: Any) -> Any:
@@ -89,7 +89,7 @@ def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = N
 
 def _soft_focal(logits, targets, gamma):
     @custom_gradient
-    def loss(logits):
+    def loss(logits, targets):
         shifted = relative(logits)
         exponentials = ops.exp(shifted)
         is_highest = shifted >= 0
@@ -102,8 +102,8 @@ def _soft_focal(logits, targets, gamma):
         modulator = power(q, gamma)
         weighted = targets if modulator is None else targets * modulator
 
-        def grad(*args, upstream=None):
-            upstream = ops.expand_dims(args[0] if upstream is None else upstream, -1)
+        def grad(upstream):
+            upstream = ops.expand_dims(upstream, -1)
             # d loss_j / d log-odds_j, and from it the derivative with respect to log p_j.
             by_log_odds = -weighted * (q if modulator is None else gamma * p * surprise + q)
             by_log_p = by_log_odds / ops.maximum(q, TINY)
@@ -112,7 +112,7 @@ def _soft_focal(logits, targets, gamma):
 
         return ops.sum(weighted * surprise, axis=-1), grad
 
-    return loss(logits)
+    return loss(logits, targets)
 
 
 def softmax_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
@@ -139,7 +139,7 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
     """
 
     @custom_gradient
-    def loss(logits):
+    def loss(logits, positive, negative):
         small = ops.exp(-ops.abs(logits))
         log_total = ops.log1p(small)
         surprise_1 = ops.relu(-logits) + log_total
@@ -153,15 +153,14 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
         weighted_1 = positive if modulator_1 is None else positive * modulator_1
         weighted_0 = negative if modulator_0 is None else negative * modulator_0
 
-        def grad(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
+        def grad(upstream):
             slope_1 = weighted_1 * (gamma * p_1 * surprise_1 + p_0)
             slope_0 = weighted_0 * (gamma * p_0 * surprise_0 + p_1)
             return upstream * (slope_0 - slope_1)
 
         return weighted_1 * surprise_1 + weighted_0 * surprise_0, grad
 
-    return loss(logits)
+    return loss(logits, positive, negative)
 
 
 def asymmetric(logits: Any, labels: Any, gamma_positive: float, gamma_negative: float, clip: float) -> Any:
@@ -187,8 +186,7 @@ def _clipped_negative(logits, gamma, clip):
         modulator = ops.ones_like(logits) if modulator is None else modulator
         zeros = ops.zeros_like(logits)
 
-        def grad(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
+        def grad(upstream):
             slope = modulator * (gamma * surprise / shifted + 1 / (1 - shifted))
             return upstream * ops.where(counts, p_1 * p_0 * slope, zeros)
 
@@ -226,15 +224,15 @@ def expected_cost(logits: Any, costs: Any) -> Any:
     """
 
     @custom_gradient
-    def loss(logits):
+    def loss(logits, costs):
         cost, by_logits = _expected_cost(ops.exp(relative(logits)), costs)
 
-        def grad(*args, upstream=None):
-            return ops.expand_dims(args[0] if upstream is None else upstream, -1) * by_logits()
+        def grad(upstream):
+            return ops.expand_dims(upstream, -1) * by_logits()
 
         return cost, grad
 
-    return loss(logits)
+    return loss(logits, costs)
 
 
 def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> Any:
@@ -251,7 +249,7 @@ def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> An
     is_true = ops.equal(ops.expand_dims(targets, -1), ops.arange(logits.shape[-1], dtype="int32"))
 
     @custom_gradient
-    def loss(logits):
+    def loss(logits, is_true, costs):
         shifted = relative(logits)
         exponentials = ops.exp(shifted)
         zeros = ops.zeros_like(logits)
@@ -259,14 +257,14 @@ def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> An
         true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
         cost, by_logits = _expected_cost(exponentials, costs)
 
-        def grad(*args, upstream=None):
+        def grad(upstream):
             total = rest + ops.exp(ops.expand_dims(true, -1))
             entropy = ops.where(is_true, -rest, exponentials) / total
-            return ops.expand_dims(args[0] if upstream is None else upstream, -1) * (entropy + weight * by_logits())
+            return ops.expand_dims(upstream, -1) * (entropy + weight * by_logits())
 
         return focal(true - ops.log(ops.squeeze(rest, -1)), 0.0) + weight * cost, grad
 
-    return loss(logits)
+    return loss(logits, is_true, costs)
 
 
 def _expected_cost(exponentials, costs):

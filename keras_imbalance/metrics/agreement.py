@@ -96,16 +96,16 @@ class CohenKappa(SummaryMetric):
         super().__init__(num_classes, threshold, multi_label, top_k, ignore_class, zero_division, name, dtype)
         if weights not in WEIGHTS:
             raise ValueError(f"`weights` must be one of {WEIGHTS}. Received: weights={weights!r}.")
-        self.weights = weights
+        self.weighting = weights
 
     def value(self, counts: Any) -> Any:
         size = counts.shape[-1]
         apart = np.abs(np.arange(size)[:, None] - np.arange(size)[None, :])
-        penalties = {None: apart > 0, "linear": apart, "quadratic": apart**2}[self.weights]
+        penalties = {None: apart > 0, "linear": apart, "quadratic": apart**2}[self.weighting]
         return agreement.cohen_kappa(counts, ops.convert_to_tensor(penalties, dtype=counts.dtype), self.zero_division)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "weights": self.weights}
+        return {**super().get_config(), "weights": self.weighting}
 
 
 @register

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kerases import IS_TF_KERAS
 from loss_gradients import loss_and_gradient, to_float64
 
 from keras_imbalance import (
@@ -179,12 +180,12 @@ def test_alpha_and_class_weights_multiply():
 
 
 KERAS_LOSSES = [
-    (keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None), LABELS),
-    (keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None), LABELS[:, None]),
-    (keras.losses.CategoricalCrossentropy(from_logits=True, reduction=None), ONE_HOT),
-    (keras.losses.CategoricalFocalCrossentropy(from_logits=True, reduction=None), ONE_HOT),
+    (keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none"), LABELS),
+    (keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="none"), LABELS[:, None]),
+    (keras.losses.CategoricalCrossentropy(from_logits=True, reduction="none"), ONE_HOT),
+    (keras.losses.CategoricalFocalCrossentropy(from_logits=True, reduction="none"), ONE_HOT),
     (keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1, reduction="none"), ONE_HOT),
-    (keras.losses.KLDivergence(reduction=None), ONE_HOT),
+    (keras.losses.KLDivergence(reduction="none"), ONE_HOT),
 ]
 
 
@@ -198,7 +199,7 @@ def test_a_keras_loss_is_weighted_by_the_true_class(inner, labels):
 
 
 def test_a_keras_loss_over_sigmoids_is_weighted_element_by_element():
-    inner = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
+    inner = keras.losses.BinaryCrossentropy(from_logits=True, reduction="none")
     pairs = np.stack([np.arange(1, C + 1), np.arange(C, 0, -1)], axis=1)
     ours = ClassBalancedLoss(pairs, from_logits=True, multi_label=True)
     same(ClassBalancedLoss(pairs, loss=inner, multi_label=True), ours, ONE_HOT, LOGITS)
@@ -214,9 +215,10 @@ def test_a_keras_loss_over_sigmoids_is_weighted_element_by_element():
     )
 
 
-@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", "mean"])
+@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", "mean", "mean_with_sample_weight"])
 def test_a_loss_that_reduces_is_refused_with_the_remedy(reduction):
-    for inner in (keras.losses.CategoricalCrossentropy(reduction=reduction), FocalLoss(reduction=reduction)):
+    builders = [FocalLoss] + [keras.losses.CategoricalCrossentropy] * (not IS_TF_KERAS or reduction.startswith("sum"))
+    for inner in (build(reduction=reduction) for build in builders):
         with pytest.raises(ValueError, match="reduction=None"):
             ClassBalancedLoss(COUNTS, loss=inner)
 
