@@ -24,6 +24,7 @@ if os.environ.get("TF_USE_LEGACY_KERAS") in ("1", "true", "True"):  # the words 
         keras,
         keras_mask,
         name_scope,
+        names_in_logs,
         num_replicas,
         ops,
     )
@@ -40,6 +41,7 @@ else:
         keras,
         keras_mask,
         name_scope,
+        names_in_logs,
         num_replicas,
         ops,
     )
@@ -75,6 +77,7 @@ __all__ = [
     "largest",
     "loss_argument",
     "name_scope",
+    "names_in_logs",
     "num_replicas",
     "ops",
     "progress_bar",
@@ -161,21 +164,18 @@ def compiled_losses(model: Any) -> list[tuple[str, Any, tuple | None]]:
     One loss for a model of several outputs stands for each of them. Outputs that a list does not name have the model's names,
     or their place in the list.
     """
-    loss, names = getattr(model, "loss", None), [str(name) for name in getattr(model, "output_names", None) or ()]
-    shapes = dict(zip(names, [tuple(output.shape) for output in getattr(model, "outputs", None) or ()], strict=False))
+    loss, outputs = getattr(model, "loss", None), list(getattr(model, "outputs", None) or ())
+    # A Sequential model does not name its output in every Keras.
+    names = [str(name) for name in getattr(model, "output_names", None) or range(max(len(outputs), 1))]
+    shapes = dict(zip(names, [tuple(output.shape) for output in outputs], strict=False))
     if isinstance(loss, dict):
         found = [(str(name), part) for name, part in loss.items()]
     elif isinstance(loss, (list, tuple)):
-        names = (
-            names
-            if len(names) == len(loss)
-            else names * len(loss)
-            if len(names) == 1
-            else [str(i) for i in range(len(loss))]
-        )
+        if len(names) != len(loss):
+            names = names * len(loss) if len(outputs) == 1 else [str(i) for i in range(len(loss))]
         found = list(zip(names, loss, strict=True))
     else:
-        found = [(name, loss) for name in names or ["0"]]
+        found = [(name, loss) for name in names]
     return [(name, part, shapes.get(name)) for name, part in found if part is not None]
 
 

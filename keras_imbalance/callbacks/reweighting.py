@@ -144,8 +144,8 @@ class DeferredReweighting(Callback):
         if isinstance(loss, FocalLoss) and loss.multi_label:
             raise ValueError(
                 "DeferredReweighting cannot give a FocalLoss of several labels a weight for each label's two classes. "
-                "Received: FocalLoss(multi_label=True). Compile ClassBalancedLoss(class_counts, loss=FocalLoss(multi_label=True, "
-                "reduction=None)) with class_counts (C, 2)."
+                "Received: FocalLoss(multi_label=True). Compile ClassBalancedLoss(class_counts, "
+                "loss=FocalLoss(multi_label=True, reduction=None)) with class_counts (C, 2)."
             )
 
     def _weights_of(self, loss):
