@@ -1,0 +1,157 @@
+"""The training of the members, one after another or side by side."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance.backend.models import fresh_copy, optimizer_config, seeded
+from keras_imbalance.ensemble.members import seed_of
+from keras_imbalance.ensemble.rows import Batches, OrderOfEpoch, num_rows, take
+from keras_imbalance.ensemble.saved_members import digest, load_member, path_of, save_member
+from keras_imbalance.ensemble.side_by_side import (
+    MemberBatchCallbacks,
+    MemberCallbacks,
+    SideBySide,
+    acts_on_batches,
+    shown,
+    write,
+    written,
+)
+
+
+@dataclass
+class Run:
+    """What all members of one fit have in common.
+
+    Attributes:
+        data: `(x, y)` or `(x, y, sample_weight)`, nests of arrays.
+        rows: the rows of each member `(M, K)`.
+        validation: what is validated on after each epoch, or None.
+        batch_size: rows a batch.
+        epochs: epochs of each member.
+        seed: the ensemble's.
+        verbose: 0, 1 or 2.
+    """
+
+    data: tuple
+    rows: np.ndarray
+    validation: Any
+    batch_size: int
+    epochs: int
+    seed: int
+    verbose: int
+
+
+def try_out(members: Sequence[Any], run: Run) -> None:
+    """Takes the loss and metrics of two rows, so that what does not fit together shows before any training step."""
+    x, y, *weight = take(run.data, run.rows[0, :2])
+    sample_weight = weight[0] if weight else None
+    for member in members:
+        try:
+            predicted = member(x, training=False)
+            member.compute_loss(x=x, y=y, y_pred=predicted, sample_weight=sample_weight, training=False)
+            member.compute_metrics(x, y, predicted, sample_weight)
+        except Exception as error:  # every loss, metric and backend has its own
+            raise ValueError(
+                f"`x`, `y` and `sample_weight` must suit the models that `build_model` makes. Received: {error}"
+            ) from error
+        member.reset_metrics()
+
+
+def train_in_turn(members: Sequence[Any], callbacks: Sequence[list], run: Run, folder: Path | None) -> list[dict]:
+    """Trains one member after another; gives the logs of each."""
+    made_by = [] if folder is None else [_made_by(i, member, run) for i, member in enumerate(members)]
+    found = [
+        None if folder is None else load_member(path_of(folder, i), member, made_by[i])
+        for i, member in enumerate(members)
+    ]
+    histories = []
+    for i, member in enumerate(members):
+        began = time.perf_counter()
+        history = found[i]
+        if history is None:
+            with seeded(seed_of(run.seed, i)):
+                history = _train_alone(i, member, callbacks[i], run)
+            if folder is not None:
+                save_member(path_of(folder, i), member, history, made_by[i])
+        histories.append(history)
+        if run.verbose:
+            seconds = "from resume_dir" if found[i] is not None else f"{time.perf_counter() - began:.1f}s"
+            write(member_line(i, run, history, seconds))
+    return histories
+
+
+def train_side_by_side(members: Sequence[Any], callbacks: Sequence[list], run: Run) -> list[dict]:
+    """Trains all members in one graph; gives the logs of each."""
+    joint, first = SideBySide(members), members[0]
+    joint.compile(
+        fresh_copy(first.optimizer),
+        run_eagerly=first.run_eagerly,
+        steps_per_execution=first.steps_per_execution,
+        jit_compile=first.jit_compile,
+    )
+    batches = Batches(run.data, run.rows.T, run.batch_size)
+    validation = run.validation
+    if validation is not None:
+        places = np.repeat(np.arange(num_rows(validation))[:, None], len(members), axis=1)
+        validation = Batches(validation, places, run.batch_size)
+    on_batches = any(acts_on_batches(callback) for own in callbacks for callback in own)
+    kind = MemberBatchCallbacks if on_batches else MemberCallbacks
+    handed_on = kind(members, callbacks, run.epochs, len(batches), run.verbose > 0)
+    order = OrderOfEpoch(batches, run.rows, range(len(members)), run.seed)
+    with seeded(run.seed):
+        joint.fit(
+            batches,
+            epochs=run.epochs,
+            validation_data=validation,
+            callbacks=[order, handed_on],
+            shuffle=False,  # the order is that of each member's rows
+            verbose=0,
+        )
+    if run.verbose:
+        for i, history in enumerate(handed_on.histories):
+            write(member_line(i, run, history))
+    return handed_on.histories
+
+
+def member_line(member: int, run: Run, history: dict, seconds: str | None = None) -> str:
+    """What one member was trained on, how long and how far."""
+    num_members, rows = run.rows.shape
+    epochs = max(map(len, history.values()), default=0)
+    last = shown({key: values[-1] for key, values in history.items()})
+    parts = [f"Member {member + 1}/{num_members}", f"{rows} rows", f"{epochs} epochs", seconds, written(last)]
+    return " - ".join(part for part in parts if part)
+
+
+def _train_alone(i, member, callbacks, run):
+    batches = Batches(run.data, run.rows[i], run.batch_size)
+    history = member.fit(
+        batches,
+        epochs=run.epochs,
+        validation_data=run.validation,
+        validation_batch_size=run.batch_size if isinstance(run.validation, tuple) else None,
+        callbacks=[OrderOfEpoch(batches, run.rows[i : i + 1], range(i, i + 1), run.seed), *callbacks],
+        shuffle=False,  # the order is that of the member's rows
+        verbose=2 if run.verbose == 2 else 0,
+    )
+    return {key: [float(value) for value in values] for key, values in history.history.items()}
+
+
+def _made_by(i, member, run):
+    """What the member depends on, as JSON types."""
+    return {
+        "member": i,
+        "data": digest(take(run.data, run.rows[i])),
+        "rows": digest(run.rows[i]),
+        "validation": digest(run.validation) if isinstance(run.validation, tuple) else None,
+        "batch_size": run.batch_size,
+        "epochs": run.epochs,
+        "seed": run.seed,
+        "weights": [[list(weight.shape), str(weight.dtype)] for weight in member.weights],
+        "optimizer": f"{type(member.optimizer).__name__} {optimizer_config(member.optimizer)}",
+        "loss": member.loss if isinstance(member.loss, str) else getattr(member.loss, "name", str(type(member.loss))),
+    }
