@@ -20,6 +20,7 @@ from keras_imbalance.decisions import (
     tune_temperature,
     tune_thresholds,
 )
+from keras_imbalance.ensemble import BalancedBagging
 from keras_imbalance.layers import CosineDense, MinimumExpectedCost, PriorCorrection
 from keras_imbalance.losses import (
     AsymmetricLoss,
@@ -55,6 +56,7 @@ __all__ = [
     "ArraySampler",
     "AsymmetricLoss",
     "BalancedAccuracy",
+    "BalancedBagging",
     "ClassBalancedLoss",
     "ClassificationReport",
     "CohenKappa",
