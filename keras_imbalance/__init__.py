@@ -3,11 +3,17 @@
 from typing import TYPE_CHECKING
 
 from keras_imbalance.callbacks import (
+    BackupAndRestore,
+    ClassifierRetraining,
     DeferredReweighting,
     DynamicSampling,
+    LearnableWeightScaling,
     PerClassLogger,
     PerClassTensorBoard,
+    Phase,
+    PhasedTraining,
     ProgressiveSampling,
+    TrainingState,
     TwoPhaseLearning,
 )
 from keras_imbalance.class_counts import class_prior, class_weights, count_classes, target_distribution
@@ -21,7 +27,7 @@ from keras_imbalance.decisions import (
     tune_thresholds,
 )
 from keras_imbalance.ensemble import BalancedBagging
-from keras_imbalance.layers import CosineDense, MinimumExpectedCost, PriorCorrection
+from keras_imbalance.layers import ClassScaling, CosineDense, MinimumExpectedCost, PriorCorrection
 from keras_imbalance.losses import (
     AsymmetricLoss,
     ClassBalancedLoss,
@@ -46,6 +52,7 @@ from keras_imbalance.metrics import (
     PerClassSpecificity,
 )
 from keras_imbalance.reports import ClassificationReport, classification_report
+from keras_imbalance.retraining import layerwise_optimizer, tau_normalize
 from keras_imbalance.version import __version__
 
 if TYPE_CHECKING:
@@ -55,10 +62,13 @@ __all__ = [
     "SMOTE",
     "ArraySampler",
     "AsymmetricLoss",
+    "BackupAndRestore",
     "BalancedAccuracy",
     "BalancedBagging",
     "ClassBalancedLoss",
+    "ClassScaling",
     "ClassificationReport",
+    "ClassifierRetraining",
     "CohenKappa",
     "ConfusionMatrix",
     "CosineDense",
@@ -69,6 +79,7 @@ __all__ = [
     "FocalLoss",
     "GeometricMean",
     "LDAMLoss",
+    "LearnableWeightScaling",
     "LogitAdjustedLoss",
     "MacroF1",
     "MatthewsCorrelation",
@@ -81,11 +92,14 @@ __all__ = [
     "PerClassReport",
     "PerClassSpecificity",
     "PerClassTensorBoard",
+    "Phase",
+    "PhasedTraining",
     "PriorCorrection",
     "ProgressiveSampling",
     "StreamSampler",
     "Temperature",
     "Thresholds",
+    "TrainingState",
     "TwoPhaseLearning",
     "__version__",
     "class_prior",
@@ -94,9 +108,11 @@ __all__ = [
     "correct_prior",
     "count_classes",
     "estimate_prior",
+    "layerwise_optimizer",
     "minimum_cost_decision",
     "remove_tomek_links",
     "target_distribution",
+    "tau_normalize",
     "tomek_links",
     "tune_temperature",
     "tune_thresholds",

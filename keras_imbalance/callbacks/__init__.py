@@ -2,6 +2,28 @@
 
 from keras_imbalance.callbacks.dynamic_sampling import DynamicSampling
 from keras_imbalance.callbacks.per_class_logger import PerClassLogger, PerClassTensorBoard
-from keras_imbalance.callbacks.phases import TwoPhaseLearning
+from keras_imbalance.callbacks.phases import (
+    ClassifierRetraining,
+    LearnableWeightScaling,
+    Phase,
+    PhasedTraining,
+    TwoPhaseLearning,
+)
+from keras_imbalance.callbacks.progressive_sampling import ProgressiveSampling
+from keras_imbalance.callbacks.reweighting import DeferredReweighting
+from keras_imbalance.callbacks.state import BackupAndRestore, TrainingState
 
-__all__ = ["DynamicSampling", "PerClassLogger", "PerClassTensorBoard", "TwoPhaseLearning"]
+__all__ = [
+    "BackupAndRestore",
+    "ClassifierRetraining",
+    "DeferredReweighting",
+    "DynamicSampling",
+    "LearnableWeightScaling",
+    "PerClassLogger",
+    "PerClassTensorBoard",
+    "Phase",
+    "PhasedTraining",
+    "ProgressiveSampling",
+    "TrainingState",
+    "TwoPhaseLearning",
+]

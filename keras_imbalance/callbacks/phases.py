@@ -1,32 +1,352 @@
 """Training in phases within one fit call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Callback, ops, rebuild_train_function, with_sublayers
+from keras_imbalance.backend import keras, ops, rebuild_train_function
+from keras_imbalance.backend.training import callbacks_beside
 from keras_imbalance.callbacks.ownership import check_sampler, claim, release
+from keras_imbalance.callbacks.resumable import ResumableCallback
+from keras_imbalance.layer_selection import Flags, as_list, find_layers, reinitialize, set_trainable, walk
+from keras_imbalance.optimizer_state import Narrowing, is_built, learning_rates, reset_slots, set_learning_rates
 
 
-class TwoPhaseLearning(Callback):
+class Phase:
+    """What holds from an epoch on. What is None stays as it was in the phase before.
+
+    Args:
+        start_epoch: first epoch of the phase, >= 0.
+        target: the class distribution that the sampler draws, as in `target_distribution`. Defaults to None.
+        trainable: the layers that train, and no others: layers, names, paths `outer/inner` of nested models, or patterns such
+            as "block4_*". True lets train what did before training. Defaults to None.
+        frozen: in place of `trainable`, the layers that do not train; all others do as before training. Defaults to None.
+        learning_rate: a number, a function from the epoch of the phase (0, 1, ...) to a number, or a Keras
+            LearningRateSchedule, which is given the steps taken in the phase at the beginning of each epoch. Defaults to None.
+        learning_rate_factor: in place of `learning_rate`, what the rate before training is multiplied with. Defaults to None.
+        reinitialize: layers, names or patterns whose weights get new initial values at the beginning of `start_epoch`; what
+            the optimizer keeps for them starts anew. Defaults to none.
+        train_batchnorm: True lets every BatchNormalization layer train, statistics and all, in frozen layers too; False freezes
+            them all. Defaults to None: as the layers around them.
+
+    Raises:
+        ValueError: for arguments out of range, or two that exclude each other.
+
+    Example:
+    >>> Phase(20, target="balanced", trainable="head", reinitialize="head", learning_rate=0.01).start_epoch
+    20
+    """
+
+    def __init__(
+        self,
+        start_epoch: int,
+        target: Any = None,
+        trainable: Any = None,
+        frozen: Any = None,
+        learning_rate: Any = None,
+        learning_rate_factor: float | None = None,
+        reinitialize: Any = (),
+        train_batchnorm: bool | None = None,
+    ):
+        if isinstance(start_epoch, bool) or not isinstance(start_epoch, (int, np.integer)) or start_epoch < 0:
+            raise ValueError(
+                f"`start_epoch` must be a whole number of at least 0. Received: start_epoch={start_epoch!r}."
+            )
+        if trainable is not None and frozen is not None:
+            raise ValueError("Give `trainable` or `frozen`, not both: each says which layers train. Received: both.")
+        if trainable is False:
+            raise ValueError("`trainable` must be layers or True. Received: False. Nothing would train.")
+        if learning_rate is not None and learning_rate_factor is not None:
+            raise ValueError("Give `learning_rate` or `learning_rate_factor`, not both. Received: both.")
+        if learning_rate is not None and not callable(learning_rate):
+            _check_positive(learning_rate, "learning_rate")
+        if learning_rate_factor is not None:
+            _check_positive(learning_rate_factor, "learning_rate_factor")
+        if train_batchnorm not in (None, True, False):
+            raise ValueError(
+                f"`train_batchnorm` must be None, True or False. Received: train_batchnorm={train_batchnorm!r}."
+            )
+        self.start_epoch = int(start_epoch)
+        self.target = target
+        self.trainable = trainable if trainable is None or trainable is True else as_list(trainable)
+        self.frozen = None if frozen is None else as_list(frozen)
+        self.learning_rate = learning_rate
+        self.learning_rate_factor = learning_rate_factor
+        self.reinitialize = as_list(reinitialize)
+        self.train_batchnorm = train_batchnorm
+
+    @property
+    def sets_flags(self) -> bool:
+        """Whether the phase says what trains."""
+        return self.trainable is not None or self.frozen is not None or self.train_batchnorm is not None
+
+    @property
+    def sets_rate(self) -> bool:
+        """Whether the phase says how fast."""
+        return self.learning_rate is not None or self.learning_rate_factor is not None
+
+
+class PhasedTraining(ResumableCallback):
+    """Changes what is drawn, what trains and how fast, from epoch to epoch of one fit.
+
+    Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, under
+    weight decay, moving averages and BatchNormalization too; the optimizer keeps what it knows of it for when it trains again.
+    When training ends, the distribution, the learning rate and the `trainable` flags are again what they were before it.
+
+    ReduceLROnPlateau may be used beside it, since a rate is set once, when its phase begins. LearningRateScheduler sets the
+    rate of every epoch by itself and is refused beside phases that set one.
+
+    Args:
+        phases: `Phase`s in the order of their `start_epoch`s.
+        sampler: a sampler whose `dataset()` is being fitted; needed where a phase has a `target`. Defaults to None.
+        seed: whole number from which re-initialised layers get their values. Defaults to 0.
+        verbose: 1 prints a line when a phase begins. Defaults to 0.
+
+    Raises:
+        ValueError: for phases out of order; when training begins for a layer that the model lacks, an optimizer whose learning
+            rate follows a schedule in a phase that sets one, an optimizer that was built without a variable that a phase
+            trains, or another callback that sets the distribution or the rate in the same epochs.
+
+    Example:
+    ```python
+    phases = [
+        Phase(0, target="balanced", frozen="backbone"),
+        Phase(5, target="natural", trainable=True, learning_rate_factor=0.1),
+    ]
+    model.fit(sampler.dataset(), shuffle=False, epochs=10, callbacks=[PhasedTraining(phases, sampler)])
+    ```
+    """
+
+    argument = "trainable"  # what an error about a layer names
+
+    def __init__(self, phases: Sequence[Phase], sampler: Any = None, seed: int = 0, verbose: int = 0):
+        super().__init__()
+        phases = list(phases)
+        if not phases or not all(isinstance(phase, Phase) for phase in phases):
+            raise ValueError(f"`phases` must be a list of at least one Phase. Received: phases={phases!r}.")
+        starts = [phase.start_epoch for phase in phases]
+        if any(a >= b for a, b in pairwise(starts)):
+            raise ValueError(f"`phases` must start one after another. Received: start_epochs={starts}.")
+        if sampler is not None:
+            check_sampler(sampler)
+        targets = [phase for phase in phases if phase.target is not None]
+        if targets and sampler is None:
+            raise ValueError("`sampler` must be given where a phase has a `target`. Received: sampler=None.")
+        for phase in targets:
+            _check_target(sampler, phase.target)
+        self.phases, self.sampler, self.seed, self.verbose = phases, sampler, int(seed), verbose
+        self._flags: Flags | None = None  # as before training
+        self._narrowing: Narrowing | None = None
+        self._base_rates: list[float] | None = None
+        self._rates_changed = False
+        self._before: Any = None  # the target that the first one took over from
+        self._fitted: Any = None  # the model whose fit it is
+        self._ever_trained: list = []
+        self._phase = -1  # the phase whose rate and target hold
+        self._flags_phase = -1
+        self._beside: list | None = None
+
+    def set_params(self, params: Any) -> None:
+        super().set_params(params)
+        self._beside = callbacks_beside(self)
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        self._put_back()  # where the last fit was broken off
+        self._fitted = model
+        # Read before any callback restores a backup, whose rate may be that of a later phase already.
+        self._base_rates = learning_rates(model.optimizer)
+
+    def on_train_begin(self, logs: Mapping | None = None) -> None:
+        self._phase, self._flags_phase, self._before, self._rates_changed = -1, -1, None, False
+        self._check_rates()
+        for phase in self.phases:
+            for name in ("trainable", "frozen", "reinitialize"):
+                wanted = getattr(phase, name)
+                if isinstance(wanted, list):
+                    find_layers(self.model, wanted, self.argument if name != "reinitialize" else name)
+        with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
+        if with_target:
+            claim(self.sampler, self, min(with_target), None, self.params)
+        if any(phase.sets_flags or phase.reinitialize for phase in self.phases):
+            self._prepare_optimizer()
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        number = max((i for i, phase in enumerate(self.phases) if phase.start_epoch <= epoch), default=-1)
+        if number < 0:
+            return
+        if number != self._phase:
+            self._enter(number, epoch)
+        self._follow_rate(number, epoch)
+        if number != self._flags_phase:
+            self._set_flags(number)
+
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        if self.sampler is not None:
+            release(self.sampler, self)
+        self._put_back()
+
+    def state_dict(self) -> dict:
+        return {"phase": self._phase, "base_rates": self._base_rates, "before": self._before}
+
+    def load_state_dict(self, state: Mapping) -> None:
+        # The rate of that phase, or what a callback made of it since, came back with the optimizer.
+        self._phase, self._base_rates, self._before = int(state["phase"]), state["base_rates"], state["before"]
+        self._rates_changed = any(phase.sets_rate for phase in self.phases[: self._phase + 1])
+
+    def _enter(self, number, epoch):
+        """Sets what the phases up to this one ask for, as if each had been gone through."""
+        for i, phase in enumerate(self.phases[self._phase + 1 : number + 1], self._phase + 1):
+            if phase.target is not None:
+                if self._before is None:
+                    self._before = self.sampler.state_dict()["distribution"]
+                self.sampler.set_target(phase.target)
+            if phase.learning_rate_factor is not None:
+                self._set_rates([rate * phase.learning_rate_factor for rate in self._base_rates])
+            elif phase.learning_rate is not None and not callable(phase.learning_rate):
+                self._set_rates([float(phase.learning_rate)] * len(self._base_rates))
+            if phase.reinitialize and phase.start_epoch == epoch:
+                self._reinitialize(i)
+            if self.verbose and phase.start_epoch == epoch:
+                print(f"\nEpoch {epoch + 1}: {_described(phase)}")  # noqa: T201, asked for by verbose
+        self._phase = number
+
+    def _follow_rate(self, number, epoch):
+        setting = [phase for phase in self.phases[: number + 1] if phase.sets_rate]
+        if not setting or not callable(setting[-1].learning_rate):
+            return
+        phase = setting[-1]
+        into = epoch - phase.start_epoch
+        if isinstance(phase.learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+            if not self.params.get("steps"):
+                raise ValueError(
+                    "`learning_rate` as a LearningRateSchedule counts steps, and the number of steps of an epoch is not known. "
+                    "Pass steps_per_epoch to fit, or give a function of the epoch."
+                )
+            into *= self.params["steps"]
+        rate = float(ops.convert_to_numpy(phase.learning_rate(into)))
+        _check_positive(rate, "learning_rate", zero=True)
+        self._set_rates([rate] * len(self._base_rates))
+
+    def _set_rates(self, rates):
+        set_learning_rates(self.model.optimizer, rates)
+        self._rates_changed = True
+
+    def _reinitialize(self, number):
+        phase = self.phases[number]
+        if self._narrowing is not None:
+            self._narrowing.widen()
+        self._flags_phase = -1
+        for i, layer in enumerate(find_layers(self.model, phase.reinitialize, "reinitialize")):
+            seed = int(np.random.SeedSequence([self.seed, phase.start_epoch, i]).generate_state(1)[0])
+            reinitialize(layer, seed)
+            own = {id(v) for v in layer.weights}
+            reset_slots(self.model.optimizer, [v for v in self._ever_trained if id(v) in own])
+
+    def _set_flags(self, number):
+        self._flags_phase = number
+        if self._flags is None:
+            return
+        self._narrowing.widen()
+        self._flags.restore()
+        self._apply_flags(number)
+        self._narrowing.narrow(self.model.trainable_variables)
+        rebuild_train_function(self.model)
+
+    def _apply_flags(self, number):
+        """Flags of a phase, from those before training."""
+        setting = [
+            phase for phase in self.phases[: number + 1] if phase.trainable is not None or phase.frozen is not None
+        ]
+        batchnorm = self.phases[number].train_batchnorm
+        last = setting[-1] if setting else None
+        if last is not None and last.trainable is not True:
+            chosen = find_layers(self.model, last.frozen or last.trainable or [], self.argument)
+            set_trainable(self.model, chosen, last.trainable is None, batchnorm)
+        elif batchnorm is not None:
+            set_trainable(self.model, [], True, batchnorm)
+
+    def _prepare_optimizer(self):
+        """Slots for every variable that is ever trained, now: a frozen one that is trained again later finds its own."""
+        self._flags = Flags(self.model)
+        trained = [list(self.model.trainable_variables)]
+        for number in range(len(self.phases)):
+            self._apply_flags(number)
+            trained.append(list(self.model.trainable_variables))
+            self._flags.restore()
+            if not trained[-1]:
+                raise ValueError(
+                    f"The phase from epoch {self.phases[number].start_epoch} on trains nothing. Received a `{self.argument}` "
+                    "that leaves no layer with weights."
+                )
+        ever = {id(v) for variables in trained for v in variables}
+        everything = [v for _, layer, _ in walk(self.model) for v in layer.weights] + list(self.model.weights)
+        in_order = {id(v): v for v in (*self.model.weights, *everything)}
+        self._ever_trained = [v for key, v in in_order.items() if key in ever]
+        optimizer = self.model.optimizer
+        if not is_built(optimizer):
+            optimizer.build(self._ever_trained)
+        self._narrowing = Narrowing(optimizer)
+        if not self._narrowing.knows(self._ever_trained):
+            raise ValueError(
+                "The optimizer was built without some of the variables that a phase trains, so it has no place for them. "
+                "Compile the model again before this fit, with the layers as they are to be after it."
+            )
+
+    def _check_rates(self):
+        if not any(phase.sets_rate for phase in self.phases):
+            return
+        if self._base_rates is None:
+            raise ValueError(
+                "`learning_rate` and `learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the "
+                "optimizer with a number, and give phases a schedule or a function."
+            )
+        names = [type(callback).__name__ for callback in self._beside or ()]
+        if "LearningRateScheduler" in names:
+            raise ValueError(
+                "LearningRateScheduler sets the learning rate of every epoch and would undo what a phase sets. Give the phases "
+                "`learning_rate` as a function of the epoch, and leave LearningRateScheduler out."
+            )
+        if "ReduceLROnPlateau" in names and any(callable(phase.learning_rate) for phase in self.phases):
+            raise ValueError(
+                "ReduceLROnPlateau changes a learning rate that a phase sets anew in every epoch. Give the phase a number."
+            )
+
+    def _put_back(self):
+        """Everything as it was before training."""
+        if self._before is not None:
+            self.sampler.set_target(self._before)
+        if self._rates_changed:
+            set_learning_rates(self._fitted.optimizer, self._base_rates)
+        if self._flags is not None:
+            if self._narrowing is not None:
+                self._narrowing.widen()
+            self._flags.restore()
+            if self._flags_phase >= 0:
+                rebuild_train_function(self._fitted)
+        self._before, self._rates_changed, self._flags, self._narrowing = None, False, None, None
+        self._flags_phase = -1
+
+
+class TwoPhaseLearning(PhasedTraining):
     """Trains on resampled data, then fine-tunes on the original distribution at a lower learning rate.
 
     From epoch `switch_epoch` on the sampler draws the natural class distribution, the learning rate is multiplied and,
-    where asked, layers are frozen. Which phase holds depends on the epoch alone, so training may start in either. When
-    training ends, the distribution, the learning rate and the `trainable` flags are again what they were before the second
-    phase.
+    where asked, layers are frozen. See `PhasedTraining`, of which it is a preset.
 
     Args:
-        sampler: an `ArraySampler` whose `dataset()` is being fitted.
+        sampler: a sampler whose `dataset()` is being fitted.
         switch_epoch: first epoch of the second phase, >= 1.
-        freeze: names of layers, or layers, to freeze in the second phase. Defaults to none.
-        learning_rate_factor: what the learning rate is multiplied with in the second phase, > 0. Defaults to 0.1.
+        freeze: names of layers, patterns, or layers, to freeze in the second phase. Defaults to none.
+        learning_rate_factor: what the learning rate is multiplied with in the second phase, > 0; 1 leaves it alone, which an
+            optimizer whose rate follows a schedule needs. Defaults to 0.1.
+        verbose: 1 prints a line when the second phase begins. Defaults to 0.
 
     Raises:
-        ValueError: for arguments out of range; when training begins for a layer that the model lacks, an optimizer whose
-            learning rate follows a schedule, freezing under an optimizer that averages weights, or another callback that sets
-            the distribution in the same epochs.
+        ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
 
     Example: `model.fit(sampler.dataset(), shuffle=False, epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
 
@@ -34,94 +354,160 @@ class TwoPhaseLearning(Callback):
     Class Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
     """
 
+    argument = "freeze"
+
     def __init__(
         self,
         sampler: Any,
         switch_epoch: int,
-        freeze: Sequence[Any] | None = None,
+        freeze: Any = None,
         learning_rate_factor: float = 0.1,
+        verbose: int = 0,
     ):
-        super().__init__()
         check_sampler(sampler)
-        if isinstance(switch_epoch, bool) or not isinstance(switch_epoch, (int, np.integer)) or switch_epoch < 1:
-            raise ValueError(
-                f"`switch_epoch` must be a whole number of at least 1. Received: switch_epoch={switch_epoch!r}."
-            )
-        if not np.isfinite(learning_rate_factor) or learning_rate_factor <= 0:
-            raise ValueError(
-                "`learning_rate_factor` must be finite and more than 0. "
-                f"Received: learning_rate_factor={learning_rate_factor}."
-            )
-        self.sampler = sampler
+        _check_switch(switch_epoch)
+        _check_positive(learning_rate_factor, "learning_rate_factor")
+        second = Phase(
+            switch_epoch,
+            target="natural",
+            frozen=freeze if freeze is None or as_list(freeze) else None,
+            learning_rate_factor=None if learning_rate_factor == 1 else learning_rate_factor,
+        )
+        super().__init__([second], sampler, verbose=verbose)
         self.switch_epoch = int(switch_epoch)
-        single = isinstance(freeze, str) or hasattr(freeze, "trainable")
-        self.freeze = [freeze] if single else list(freeze or ())
-        self.learning_rate_factor = float(learning_rate_factor)
-        self._base_rate = 0.0
-        self._before: np.ndarray | None = None  # the distribution that the second phase took over from
-        self._flags: list[tuple[Any, bool]] = []
 
-    def set_model(self, model: Any) -> None:
-        super().set_model(model)
-        # Read before any callback restores a backup, whose rate may be that of the second phase already.
-        optimizer = _rate_owner(model.optimizer)
-        if isinstance(optimizer.get_config()["learning_rate"], Mapping):
-            raise ValueError(
-                "`learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the optimizer with a "
-                "number."
+
+class ClassifierRetraining(PhasedTraining):
+    """Classifier re-training (cRT): learn the features on data as they are, then a new head on balanced classes.
+
+    Before epoch `switch_epoch` everything trains on the natural class distribution. From it on the head, with new initial
+    values, trains alone on `target`; the backbone is frozen, BatchNormalization statistics and all. See `PhasedTraining`, of
+    which it is a preset.
+
+    Args:
+        sampler: a sampler whose `dataset()` is being fitted.
+        switch_epoch: first epoch of the head's training, >= 1.
+        head: the layers of the classifier: layers, names, paths or patterns.
+        target: what the sampler draws for the head. Defaults to "balanced".
+        learning_rate: of the head, as in `Phase`. Defaults to None: as compiled.
+        reinitialize: whether the head starts from new values. Defaults to True.
+        seed: whole number from which the head gets its values. Defaults to 0.
+        verbose: 1 prints a line when a phase begins. Defaults to 0.
+
+    Raises:
+        ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
+
+    Example: `callbacks=[ClassifierRetraining(sampler, switch_epoch=20, head="logits")]`.
+
+    Reference: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020,
+    https://arxiv.org/abs/1910.09217
+    """
+
+    argument = "head"
+
+    def __init__(
+        self,
+        sampler: Any,
+        switch_epoch: int,
+        head: Any,
+        target: Any = "balanced",
+        learning_rate: Any = None,
+        reinitialize: bool = True,
+        seed: int = 0,
+        verbose: int = 0,
+    ):
+        check_sampler(sampler)
+        _check_switch(switch_epoch)
+        head = as_list(head)
+        if not head:
+            raise ValueError(f"`head` must name at least one layer. Received: head={head!r}.")
+        learn = Phase(
+            switch_epoch,
+            target=target,
+            trainable=head,
+            learning_rate=learning_rate,
+            reinitialize=head if reinitialize else (),
+        )
+        super().__init__([Phase(0, target="natural"), learn], sampler, seed, verbose)
+        self.switch_epoch = int(switch_epoch)
+
+
+class LearnableWeightScaling(PhasedTraining):
+    """Learnable weight scaling (LWS): after training on data as they are, learn one factor per class on balanced classes.
+
+    The model ends in a `layers.ClassScaling`, whose factors are 1 and frozen before epoch `switch_epoch`; from it on they alone
+    train. See `PhasedTraining`, of which it is a preset.
+
+    Args:
+        sampler: a sampler whose `dataset()` is being fitted.
+        switch_epoch: first epoch in which the factors train, >= 1.
+        scaling: the `layers.ClassScaling` of the model, or its name. Defaults to "class_scaling".
+        target: what the sampler draws for the factors. Defaults to "balanced".
+        learning_rate: of the factors, as in `Phase`. Defaults to None: as compiled.
+        verbose: 1 prints a line when a phase begins. Defaults to 0.
+
+    Raises:
+        ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
+
+    Example: `callbacks=[LearnableWeightScaling(sampler, switch_epoch=20)]`.
+
+    Reference: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020,
+    https://arxiv.org/abs/1910.09217
+    """
+
+    argument = "scaling"
+
+    def __init__(
+        self,
+        sampler: Any,
+        switch_epoch: int,
+        scaling: Any = "class_scaling",
+        target: Any = "balanced",
+        learning_rate: Any = None,
+        verbose: int = 0,
+    ):
+        check_sampler(sampler)
+        _check_switch(switch_epoch)
+        learn = Phase(switch_epoch, target=target, trainable=scaling, learning_rate=learning_rate)
+        super().__init__([Phase(0, target="natural", frozen=scaling), learn], sampler, verbose=verbose)
+        self.switch_epoch = int(switch_epoch)
+
+
+def _check_switch(switch_epoch):
+    if isinstance(switch_epoch, bool) or not isinstance(switch_epoch, (int, np.integer)) or switch_epoch < 1:
+        raise ValueError(
+            f"`switch_epoch` must be a whole number of at least 1. Received: switch_epoch={switch_epoch!r}."
+        )
+
+
+def _check_positive(value, name, zero=False):
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"`{name}` must be finite and more than 0. Received: {name}={value!r}.")
+
+
+def _check_target(sampler, target):
+    """Raises for a target that the sampler cannot draw, before any training."""
+    before = sampler.state_dict()
+    sampler.set_target(target)
+    sampler.load_state_dict(before)
+
+
+def _described(phase: Phase) -> str:
+    said: list[str] = []
+    if phase.target is not None:
+        said.append(f"draws {phase.target}" if isinstance(phase.target, str) else "draws its target distribution")
+    for name in ("trainable", "frozen", "reinitialize"):
+        layers = getattr(phase, name)
+        if layers:
+            listed = (
+                "all as before"
+                if layers is True
+                else ", ".join(layer if isinstance(layer, str) else layer.name for layer in layers)
             )
-        self._base_rate = float(ops.convert_to_numpy(optimizer.learning_rate))
-
-    def on_train_begin(self, logs: Mapping | None = None) -> None:
-        self._before = None
-        layers = self._layers()
-        optimizer = self.model.optimizer
-        if layers and getattr(_rate_owner(optimizer), "use_ema", False):
-            raise ValueError(
-                "`freeze` does not go with an optimizer that averages weights: Keras would give layers each other's averages. "
-                "Received: use_ema=True. Compile the optimizer without it."
-            )
-        self._flags = [(part, part.trainable) for layer in layers for part in with_sublayers(layer)]
-        claim(self.sampler, self, self.switch_epoch, None, self.params)
-        # Slots for every variable now: a frozen one that is trained again later finds its own.
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        if epoch < self.switch_epoch or self._before is not None:
-            return
-        self._before = self.sampler.distribution
-        self.sampler.set_target("natural")
-        _rate_owner(self.model.optimizer).learning_rate = self._base_rate * self.learning_rate_factor
-        if self._flags:
-            for layer in self._layers():
-                layer.trainable = False
-            rebuild_train_function(self.model)
-
-    def on_train_end(self, logs: Mapping | None = None) -> None:
-        release(self.sampler, self)
-        if self._before is None:
-            return
-        self.sampler.distribution = self._before
-        _rate_owner(self.model.optimizer).learning_rate = self._base_rate
-        for layer, trainable in self._flags:
-            layer.trainable = trainable
-        if self._flags:
-            rebuild_train_function(self.model)
-
-    def _layers(self):
-        known = {layer.name: layer for layer in self.model.layers}
-        layers = []
-        for wanted in self.freeze:
-            name = wanted if isinstance(wanted, str) else getattr(wanted, "name", repr(wanted))
-            if name not in known or not (isinstance(wanted, str) or known[name] is wanted):
-                raise ValueError(
-                    f"`freeze` must name layers of the model. Received: {name!r}. The model has {sorted(known)}."
-                )
-            layers.append(known[name])
-        return layers
-
-
-def _rate_owner(optimizer):
-    """The optimizer that has the learning rate: the inner one where Keras scales the loss (mixed_float16)."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
+            said.append(f"{name} {listed}")
+    if phase.sets_rate:
+        factor = phase.learning_rate_factor
+        rate: Callable | float = phase.learning_rate
+        said.append(f"learning rate x {factor}" if factor is not None else f"learning rate {rate}")
+    return "; ".join(said)

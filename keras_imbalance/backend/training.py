@@ -1,0 +1,50 @@
+"""What callbacks need of a running fit beyond the public hooks, for Keras 3 and tf-keras."""
+
+import sys
+from typing import Any
+
+from keras_imbalance.backend import keras
+
+
+class _StartAt:
+    """What tf-keras asks for the epoch to start from."""
+
+    def __init__(self, epoch: int):
+        self.epoch = epoch
+
+    def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch: Any, initial_epoch: int) -> tuple[int, int]:
+        return self.epoch, 0
+
+
+def is_batchnorm(layer: Any) -> bool:
+    """Whether the layer keeps running statistics of its batches."""
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+def state_variables(model: Any) -> list:
+    """Every variable that the model goes on from: its weights, and where its random layers are."""
+    return list(model.variables if hasattr(model, "metrics_variables") else model.weights)
+
+
+def start_at(model: Any, epoch: int | None) -> None:
+    """Lets the fit that is about to begin start at this epoch; None forgets it, as Keras 3 itself does not."""
+    if hasattr(model, "metrics_variables"):
+        model._initial_epoch = epoch
+    else:
+        model._training_state = None if epoch is None else _StartAt(epoch)
+
+
+def callbacks_beside(callback: Any) -> list | None:
+    """All callbacks of the fit that is just handing its parameters to `callback`, or None when nobody is seen doing so.
+
+    A callback is not told who its neighbours are, so this looks at who called.
+    """
+    frame: Any = sys._getframe(1)
+    for _ in range(6):
+        frame = frame.f_back
+        if frame is None:
+            return None
+        owner = frame.f_locals.get("self")
+        if owner is not callback and isinstance(owner, keras.callbacks.CallbackList):
+            return list(owner.callbacks)
+    return None

@@ -1,0 +1,122 @@
+"""What an optimizer keeps for each variable, and its learning rate: read, reset, and left alone for frozen variables.
+
+An optimizer that is built over every variable that is ever trained keeps its slots while some are frozen. Keras applies
+gradients of a part of the variables by themselves, but its moving averages and its stateless form take the list it was built
+with. So for as long as some are frozen that list is replaced by a shorter one, and put back afterwards; `variables` and what is
+saved stay the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_imbalance.backend import ops
+
+LISTS = ("_trainable_variables", "_model_variables_moving_average")  # one entry a variable, in the order of building
+NOT_SLOTS = ("_variables", "_trainable_variables", "_model_variables_moving_average")
+
+
+def parts(optimizer: Any) -> list:
+    """The optimizer and those that it is made of: the inner one of a scaled loss, or those of a MultiOptimizer."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    inners = [inner] if inner is not None else list(getattr(optimizer, "optimizers", ()))
+    return [optimizer, *inners]
+
+
+def learners(optimizer: Any) -> list:
+    """Those of `parts` that have a learning rate and slots."""
+    found = parts(optimizer)
+    return found[1:] or found
+
+
+def learning_rates(optimizer: Any) -> list[float] | None:
+    """The learning rate of each of `learners`, or None where one follows a schedule and cannot be set."""
+    rates = []
+    for learner in learners(optimizer):
+        if isinstance(learner.get_config()["learning_rate"], Mapping) or not hasattr(learner.learning_rate, "assign"):
+            return None
+        rates.append(float(ops.convert_to_numpy(learner.learning_rate)))
+    return rates
+
+
+def set_learning_rates(optimizer: Any, rates: Sequence[float]) -> None:
+    """Sets the learning rate of each of `learners`."""
+    for learner, rate in zip(learners(optimizer), rates, strict=True):
+        learner.learning_rate = rate
+
+
+def is_built(optimizer: Any) -> bool:
+    """Whether the optimizer has made its slots."""
+    return bool(getattr(optimizer, "built", False) or getattr(optimizer, "_built", False))
+
+
+def steps_taken(optimizer: Any) -> int:
+    """How many steps the optimizer has taken."""
+    return int(ops.convert_to_numpy(learners(optimizer)[0].iterations))
+
+
+class Narrowing:
+    """Makes an optimizer leave alone what is not trained, to the bit, and undoes it.
+
+    Args:
+        optimizer: one that is built.
+    """
+
+    def __init__(self, optimizer: Any):
+        self._whole = [(part, self._lists(part)) for part in parts(optimizer) if is_built(part)]
+
+    def knows(self, variables: Sequence[Any]) -> bool:
+        """Whether the optimizer was built over all of these variables."""
+        part, lists = self._whole[0]
+        return {part._var_key(v) for v in variables} <= {part._var_key(v) for v in lists["_trainable_variables"]}
+
+    def narrow(self, variables: Sequence[Any]) -> None:
+        """From now on only these variables, in this order, are the optimizer's."""
+        for part, lists in self._whole:
+            place = {part._var_key(v): i for i, v in enumerate(lists["_trainable_variables"])}
+            places = [place[key] for key in map(part._var_key, variables) if key in place]
+            # Not by setattr: Keras would take the model's variables for the optimizer's own.
+            for name in LISTS:
+                if lists.get(name):
+                    vars(part)[name] = [lists[name][i] for i in places]
+            index = lists.get("_trainable_variables_indices")
+            if index is not None:
+                chosen = set(places)
+                vars(part)["_trainable_variables_indices"] = {key: i for key, i in index.items() if i in chosen}
+
+    def widen(self) -> None:
+        """All variables are the optimizer's again."""
+        for part, lists in self._whole:
+            vars(part).update(lists)
+
+    @staticmethod
+    def _lists(part):
+        names = (*LISTS, "_trainable_variables_indices")
+        return {name: vars(part)[name] for name in names if name in vars(part)}
+
+
+def reset_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Gives every slot of these variables the value that it has in a new optimizer.
+
+    Args:
+        optimizer: one that is built and not narrowed.
+        variables: some of those it was built over.
+    """
+    for learner in learners(optimizer):
+        if not is_built(learner):
+            continue
+        known = {learner._var_key(v): i for i, v in enumerate(learner._trainable_variables)}
+        own = [v for v in variables if learner._var_key(v) in known]
+        if not own:
+            continue
+        fresh = type(learner).from_config(learner.get_config())
+        fresh.build(own)
+        for name, slots in vars(learner).items():
+            if name in NOT_SLOTS or not isinstance(slots, list) or len(slots) != len(known):
+                continue
+            for variable, new in zip(own, getattr(fresh, name), strict=True):
+                slot = slots[known[learner._var_key(variable)]]
+                if slot is not None:
+                    slot.assign(ops.convert_to_numpy(new))
+        for variable in own if getattr(learner, "use_ema", False) else ():
+            average = learner._model_variables_moving_average[known[learner._var_key(variable)]]
+            average.assign(ops.convert_to_numpy(variable))
