@@ -44,7 +44,7 @@ def check_probabilities(probabilities: Any, multi_label: bool = False, name: str
     off = np.abs(sums - 1)
     if (off > tolerance).any():
         raise ValueError(
-            f"`{name}` with one channel a class must have rows that sum to 1. "
+            f"`{name}` must have rows that sum to 1 where there is one channel a class. "
             f"Received: a row that sums to {sums.reshape(-1)[off.argmax()]}. "
             "Independent sigmoids are taken one label at a time, or with multi_label=True where the argument exists."
         )
