@@ -189,8 +189,9 @@ def plot_sampling_distribution(distributions: Any, class_names: Sequence[str] | 
     """What share of each epoch's rows every class had.
 
     Args:
-        distributions: one distribution `(C,)` an epoch, such as `DynamicSampling.history`.
-        class_names: one name a class. Defaults to the class numbers.
+        distributions: one distribution `(C,)` an epoch, or a callback that has them as its `history`, such as DynamicSampling
+            or ProgressiveSampling.
+        class_names: one name a class. Defaults to those of a callback's sampler, or the class numbers.
         ax: matplotlib axes to draw into. Defaults to None, a new figure.
 
     Returns:
@@ -199,6 +200,9 @@ def plot_sampling_distribution(distributions: Any, class_names: Sequence[str] | 
     Raises:
         ValueError: unless there is at least one distribution, all of one length.
     """
+    if hasattr(distributions, "history"):
+        class_names = distributions.sampler.class_names if class_names is None else class_names
+        distributions = distributions.history
     lengths = {len(np.atleast_1d(part)) for part in distributions}
     if len(lengths) != 1:
         raise ValueError(

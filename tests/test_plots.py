@@ -154,6 +154,21 @@ def test_sampling_distribution(size):
             assert np.isclose(inside, shares[epoch, 0]).any()
 
 
+def test_sampling_distribution_of_a_callback():
+    shares = np.random.default_rng(0).dirichlet(np.ones(3), 4)
+    sampler = type("Sampler", (), {"class_names": ["ok", "worn", "broken"]})()
+    callback = type("Callback", (), {"history": list(shares), "sampler": sampler})()
+    figures = [
+        plots.plot_sampling_distribution(callback),
+        plots.plot_sampling_distribution(shares, ["ok", "worn", "broken"]),
+    ]
+    texts = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in figures]
+    assert sorted(texts[0]) == ["broken", "ok", "worn"]
+    assert texts[0] == texts[1]
+    for left, right in zip(*(figure.axes[0].collections for figure in figures), strict=True):
+        np.testing.assert_array_equal(left.get_paths()[0].vertices, right.get_paths()[0].vertices)
+
+
 def test_given_axes_are_drawn_into():
     labels, scores, names = data(3)
     figure = Figure()
