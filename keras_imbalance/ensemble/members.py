@@ -175,12 +175,20 @@ def _check_member(member, from_logits):
             "`build_model` must return a model whose last output axis holds the classes. Received: outputs of shape "
             f"{shape}."
         )
-    config = member.loss.get_config() if hasattr(member.loss, "get_config") else {}
-    if "from_logits" in config and bool(config["from_logits"]) != from_logits:
+    by_loss = _takes_logits(member.loss)
+    if by_loss is not None and by_loss != from_logits:
         raise ValueError(
             "`from_logits` must say whether members give logits, as their loss does: probabilities are averaged. Received: "
-            f"from_logits={from_logits}, and a loss with from_logits={config['from_logits']}."
+            f"from_logits={from_logits}, and members whose loss has from_logits={by_loss}."
         )
+
+
+def _takes_logits(loss):
+    """What a loss says of the outputs it takes, or None where it says nothing."""
+    if isinstance(loss, str):
+        return False if loss.endswith("crossentropy") else None  # by its name it has Keras's default
+    config = loss.get_config() if hasattr(loss, "get_config") else {}
+    return bool(config["from_logits"]) if "from_logits" in config else None
 
 
 def _shapes(nest):

@@ -57,7 +57,7 @@ def member_rows(classes: Any, num_members: int, sampling: str = "undersample", s
 
     Example:
     >>> member_rows([0, 0, 0, 0, 1, 1], num_members=2).tolist()
-    [[0, 1, 4, 5], [2, 3, 4, 5]]
+    [[0, 2, 4, 5], [1, 3, 4, 5]]
     """
     classes = np.asarray(classes)
     members = [np.flatnonzero(classes == i) for i in np.unique(classes)]
