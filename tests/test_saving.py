@@ -27,8 +27,8 @@ METRICS = [
 @pytest.fixture(autouse=True)
 def _no_custom_objects():
     """Nothing but registration may lead back to the classes."""
-    with keras.saving.CustomObjectScope({}):
-        assert not keras.saving.get_custom_objects().keys() & {"FocalLoss", "PerClassRecall"}
+    with keras.utils.CustomObjectScope({}):
+        assert not keras.utils.get_custom_objects().keys() & {"FocalLoss", "PerClassRecall"}
         yield
 
 

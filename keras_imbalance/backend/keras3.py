@@ -25,6 +25,7 @@ __all__ = [
     "keras",
     "keras_mask",
     "name_scope",
+    "names_in_logs",
     "num_replicas",
     "ops",
 ]
@@ -53,6 +54,11 @@ def given_reduction(loss: Any) -> str | None:
 def given_name(metric: Any) -> str:
     """The name that a metric was built with."""
     return metric.name
+
+
+def names_in_logs(metric: Any, outputs: list) -> set:
+    """The keys that a metric of one number may have. Of several outputs, which one it is of cannot be seen."""
+    return {f"{output}_{metric.name}" for output in outputs} or {metric.name}
 
 
 def num_replicas(loss: Any) -> int:

@@ -39,6 +39,7 @@ def _ops_of_keras_3():
 
 ops = _ops_of_keras_3()
 Callback = keras.callbacks.Callback
+Layer = keras.layers.Layer
 name_scope = tf.name_scope
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "keras",
     "keras_mask",
     "name_scope",
+    "names_in_logs",
     "num_replicas",
     "ops",
 ]
@@ -86,14 +88,6 @@ class Loss(keras.losses.Loss):
 
     def get_config(self) -> dict:
         return {"name": self.name, "reduction": self.given_reduction}
-
-
-class Layer(keras.layers.Layer):
-    """Layer of tf-keras."""
-
-    def __init_subclass__(cls, **kwargs: Any):
-        super().__init_subclass__(**kwargs)
-        _as_written(cls, "call")
 
 
 class Metric(keras.metrics.Metric):
@@ -139,6 +133,11 @@ def given_reduction(loss: Any) -> str | None:
 def given_name(metric: Any) -> str:
     """The name that a metric was built with; of several outputs, tf-keras puts the name of an output before it."""
     return metric.given_name
+
+
+def names_in_logs(metric: Any, outputs: list) -> set:
+    """The keys that a metric of one number may have."""
+    return {metric.name}
 
 
 def num_replicas(loss: Any) -> int:

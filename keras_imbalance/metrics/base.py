@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.backend import Metric, collected_together
+from keras_imbalance.backend import Metric, collected_together, names_in_logs
 from keras_imbalance.metrics import checks
 
 
@@ -85,10 +85,9 @@ class ClassMetric(Metric):
             if metric is self:
                 continue
             theirs = set(metric.log_keys()) if isinstance(metric, ClassMetric) else set()
-            if not outputs or theirs:
+            if theirs:
                 theirs = theirs | {metric.name}
-            # Of several outputs, Keras puts the name before that of a metric; which output it is of cannot be seen.
-            theirs = theirs | {f"{output}_{metric.name}" for output in outputs}
+            theirs = theirs | names_in_logs(metric, outputs)
             if own & theirs:
                 raise ValueError(
                     f"Metrics compiled together must log different keys. Received: {sorted(own & theirs)[:3]} of both {self!r} "

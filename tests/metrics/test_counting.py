@@ -91,11 +91,12 @@ def test_top_k_out_of_range(top_k):
 
 
 MIRRORED = """
-import numpy as np, keras, tensorflow as tf
+import numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 rng = np.random.default_rng(0)
 x, y = rng.normal(size=(37, 4)).astype("float32"), rng.integers(3, size=37)
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])

@@ -8,6 +8,7 @@ import sklearn.metrics as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from kerases import keras_3_only
 
 from keras_imbalance import PerClassF1, PerClassPrecision, PerClassRecall
 from keras_imbalance.backend import keras, ops
@@ -260,6 +261,7 @@ def test_a_label_out_of_range_is_seen_in_a_compiled_graph(blobs, jit_compile):
     assert np.isnan(logs["recall"])
 
 
+@keras_3_only("takes the least of what it does not know")
 def test_early_stopping_knows_that_more_is_better(blobs):
     x, y = blobs
     model = softmax_model(metrics=[PerClassRecall(3)])
