@@ -5,8 +5,18 @@ import json
 import numpy as np
 import pytest
 
-from keras_imbalance import ClassBalancedLoss, CostMatrixLoss, FocalLoss, PerClassF1, PerClassPrecision, PerClassRecall
-from keras_imbalance.backend import keras
+from keras_imbalance import (
+    ClassBalancedLoss,
+    CosineDense,
+    CostMatrixLoss,
+    FocalLoss,
+    MinimumExpectedCost,
+    PerClassF1,
+    PerClassPrecision,
+    PerClassRecall,
+    PriorCorrection,
+)
+from keras_imbalance.backend import keras, ops
 
 COSTS = [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [5.0, 3.0, 0.0]]
 LOSSES = [
@@ -83,3 +93,25 @@ def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(lo
         assert {"recall/a", "recall", "f1/2", "f1"} <= set(logs)
         for m in (model, again):
             m.fit(x, labels, shuffle=False, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        PriorCorrection(np.array([70, 20, 10]), [0.9, 0.09, 0.01], name="honest"),
+        PriorCorrection([70, 20, 10], [0.9, 0.09, 0.01], from_logits=True, dtype="mixed_bfloat16"),
+        MinimumExpectedCost(np.array(COSTS), name="decision"),
+        MinimumExpectedCost(COSTS, from_logits=True),
+        CosineDense(3, kernel_initializer="ones"),
+    ],
+    ids=lambda layer: layer.name,
+)
+def test_a_layer_comes_back_with_equal_values(layer):
+    _, probabilities = rows()
+    config = json.loads(json.dumps(keras.layers.serialize(layer)))
+    expected = ops.convert_to_numpy(layer(probabilities))
+    assert len(np.unique(expected)) > 1
+    for again in (keras.layers.deserialize(config), type(layer).from_config(layer.get_config())):
+        assert type(again) is type(layer)
+        np.testing.assert_array_equal(ops.convert_to_numpy(again(probabilities)), expected)
+        assert again.get_config() == layer.get_config()

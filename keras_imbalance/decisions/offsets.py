@@ -104,15 +104,25 @@ class _Search:
 
     def f1_gains(self, labels, weights, rivals, k):
         rows = np.bincount(labels, weights, self.num_classes)
-        total = 2 * running(weights * (labels == k)) / (rows[k] + running(weights))
-        for c in np.unique(rivals):
-            # Rows that leave class c, from the last to leave to the first.
-            leaving = np.flatnonzero(rivals == c)[::-1]
-            right = running((weights * (labels == c))[leaving])[::-1]
-            predicted = running(weights[leaving])[::-1]
-            gone = np.concatenate([[0], np.cumsum(rivals == c)])
-            total = total + (2 * right / (rows[c] + predicted))[gone]
-        return total / self.num_classes
+        own = 2 * running(weights * (labels == k)) / (rows[k] + running(weights))
+        # The rivals' F1 changes as rows leave them. What is left to a rival with and without the row that leaves next comes
+        # from sums over its rows, the last to leave first.
+        last = np.argsort(rivals, kind="stable")[::-1]
+        rival, right, weight = rivals[last], (weights * (labels == rivals))[last], weights[last]
+        kept_right, kept = _sums_within(rival, right), _sums_within(rival, weight)
+        with_row = 2 * kept_right / (rows[rival] + kept)
+        without_row = 2 * (kept_right - right) / (rows[rival] + kept - weight)
+        change = np.empty(len(rivals))
+        change[last] = without_row - with_row
+        return (own + running(change)) / self.num_classes
+
+
+def _sums_within(groups, values):
+    """Sums of the values so far, begun anew where the next group begins; the members of a group lie together."""
+    sums = np.cumsum(values)
+    starts = np.flatnonzero(np.append(True, groups[1:] != groups[:-1]))
+    lengths = np.diff(np.append(starts, len(groups)))
+    return sums - np.repeat((sums - values)[starts], lengths)
 
 
 def _cuts(turning):
