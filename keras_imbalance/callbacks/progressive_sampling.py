@@ -100,6 +100,10 @@ class ProgressiveSampling(SamplingCallback):
         if self.start_epoch <= epoch < stop or left:
             self._set(epoch)
 
+    def load_state_dict(self, state: Mapping) -> None:
+        super().load_state_dict(state)
+        self._begun = True  # the sampler's own state says what the epochs after ours draw
+
     def _set(self, epoch):
         progress = self._progress(epoch)
         self.sampler.set_target(self.end if progress == 1 else self.start)

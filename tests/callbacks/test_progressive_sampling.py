@@ -148,12 +148,12 @@ def test_in_fit_every_epoch_trains_on_the_shares_set_for_it():
 @pytest.mark.parametrize("initial_epoch", [1, 3, 5, 6])
 def test_a_run_that_goes_on_later_draws_what_it_would_have_drawn(initial_epoch):
     """A function of the epoch, before start_epoch and after the end too."""
-    whole = ProgressiveSampling(sampler := sampler_of(), epochs=3, start_epoch=2)
+    whole = ProgressiveSampling(sampler := sampler_of("sqrt"), epochs=3, start_epoch=2)
     fit(sampler, [whole], 7)
-    late = ProgressiveSampling(sampler := sampler_of(), epochs=3, start_epoch=2)
+    late = ProgressiveSampling(sampler := sampler_of("sqrt"), epochs=3, start_epoch=2)
     fit(sampler, [late], 7, initial_epoch=initial_epoch)
     np.testing.assert_array_equal(late.history, whole.history[initial_epoch:])
-    expected = [BALANCED, BALANCED, NATURAL, (NATURAL + BALANCED) / 2, BALANCED, BALANCED, BALANCED]
+    expected = [q_sampling(0.5)] * 2 + [NATURAL, (NATURAL + BALANCED) / 2, BALANCED, BALANCED, BALANCED]
     np.testing.assert_allclose(whole.history, expected, atol=1e-12)
 
 
@@ -179,6 +179,8 @@ def test_it_takes_turns_with_other_owners_in_either_order(reverse):
     counts = fit(sampler, callbacks[:: -1 if reverse else 1], 8)
     shares = [BALANCED, [0, 1, 0], [0, 1, 0], BALANCED, [1 / 6, 1 / 6, 2 / 3], [0, 0, 1], NATURAL, NATURAL]
     assert (np.abs(counts - 160 * np.array(shares)) <= 1).all()
+    late = fit(sampler, callbacks[:: -1 if reverse else 1], 8, initial_epoch=6)
+    assert (np.abs(late - 160 * np.array(shares[6:])) <= 1).all()
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -42,7 +42,7 @@ def ldam(z, y, scale=4.0):
 
 
 def inner(loss, **arguments):
-    return ClassBalancedLoss(COUNTS, loss=loss(reduction=None, **arguments))
+    return ClassBalancedLoss(COUNTS, loss=loss(reduction="none", **arguments))
 
 
 LOSSES = {
