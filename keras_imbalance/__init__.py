@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from keras_imbalance.addons import load_tensorflow_addons
 from keras_imbalance.callbacks import (
     BackupAndRestore,
     ClassifierRetraining,
@@ -109,6 +110,7 @@ __all__ = [
     "count_classes",
     "estimate_prior",
     "layerwise_optimizer",
+    "load_tensorflow_addons",
     "minimum_cost_decision",
     "remove_tomek_links",
     "target_distribution",
