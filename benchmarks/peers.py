@@ -7,7 +7,8 @@ import os
 def tensorflow_addons():
     """tensorflow-addons on tf-keras in a process of Keras 3, or None where it is not installed.
 
-    Its functions can be called there, its metrics and optimizers not compiled into models of Keras 3. Call it before Keras or keras_imbalance is imported: tensorflow decides once what `tf.keras` is.
+    Its functions can be called there; its metrics and optimizers cannot be compiled into models of Keras 3. Call it before
+    Keras or keras_imbalance is imported: tensorflow decides once what `tf.keras` is.
     """
     if importlib.util.find_spec("tensorflow_addons") is None or importlib.util.find_spec("tf_keras") is None:
         return None

@@ -1,7 +1,7 @@
 """tensorflow-addons on the TensorFlow and the tf-keras of today, for who still has code that needs it.
 
-Its last release, 0.23, asks for TensorFlow 2.15 and takes a few names from the package `keras`, which was Keras 2 then. On a later
-TensorFlow tf-keras is what Keras 2 was; it only has another name.
+Its last release, 0.23, asks for TensorFlow 2.15 and takes a few names from the package `keras`, which was Keras 2 then. On a
+later TensorFlow tf-keras is what Keras 2 was; it only has another name.
 """
 
 import importlib
@@ -33,8 +33,8 @@ def load_tensorflow_addons() -> ModuleType:
         The module `tensorflow_addons`.
 
     Raises:
-        ImportError: when the process trains with Keras 3, and when tensorflow-addons is not installed, is of another release, or
-            has none for this Python (its last are for 3.11).
+        ImportError: when the process trains with Keras 3, and when tensorflow-addons is not installed, is of another release,
+            or has none for this Python (its last are for 3.11).
 
     Example:
     >>> try:
@@ -44,9 +44,6 @@ def load_tensorflow_addons() -> ModuleType:
     >>> tfa is None or tfa.__version__.startswith("0.23")
     True
     """
-    loaded = sys.modules.get("tensorflow_addons")
-    if loaded is not None and hasattr(loaded, "register_all"):  # the last name of its import: it is complete
-        return loaded
     _check_installed()
     _check_tf_keras()
     return import_over_tf_keras()
@@ -59,7 +56,7 @@ def _check_installed() -> None:
     except importlib.metadata.PackageNotFoundError:
         remedy = f"Install it: {INSTALL}."
         if sys.version_info >= (3, 12):
-            remedy = "It has no release for Python 3.12 and later: use Python 3.11, or move to this package's own losses and metrics."
+            remedy = "None is for Python 3.12 or later: use Python 3.11, or this package's own losses and metrics."
         python = ".".join(map(str, sys.version_info[:3]))
         raise ImportError(
             f"tensorflow-addons must be installed. Received: Python {python} without it. {remedy}"
@@ -80,7 +77,7 @@ def _check_tf_keras() -> None:
     raise ImportError(
         "tensorflow-addons runs on tf-keras, and in this process `tf.keras` or this package is Keras 3. Received: Keras "
         f"{keras.__version__}, TF_USE_LEGACY_KERAS={os.environ.get('TF_USE_LEGACY_KERAS')!r}. Install tf-keras and set "
-        "TF_USE_LEGACY_KERAS=1 before TensorFlow, Keras or this package is imported, or use this package's own losses and metrics."
+        "TF_USE_LEGACY_KERAS=1 before TensorFlow or this package is imported, or use this package's own losses and metrics."
     )
 
 
