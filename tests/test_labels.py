@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from loss_gradients import compiled
 
 from keras_imbalance.backend import ops
 from keras_imbalance.labels import align, check_distributions, class_ids, label_form, spread_weights
@@ -143,11 +144,9 @@ def test_labels_that_are_none_raise_where_they_can_be_seen(labels, shape, messag
 
 @pytest.mark.parametrize(("labels", "shape", "message"), BAD_VALUES)
 def test_labels_that_are_none_are_marked_in_a_graph(labels, shape, message):
-    import tensorflow as tf
-
-    marked = tf.function(lambda y: align(y, ops.zeros(shape)).wrong)(tf.constant(labels))
-    assert np.asarray(marked).any()
-    assert not np.asarray(marked).all()
+    marked = ops.convert_to_numpy(compiled(lambda y: align(y, ops.zeros(shape)).wrong)(ops.convert_to_tensor(labels)))
+    assert marked.any()
+    assert not marked.all()
 
 
 def test_class_ids_of_every_form():

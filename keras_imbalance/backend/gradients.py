@@ -5,7 +5,6 @@ PyTorch then differentiates twice without a word and without the terms that thos
 """
 
 from collections.abc import Callable
-from typing import Any
 
 
 def custom_gradient_of(backend: str) -> Callable:

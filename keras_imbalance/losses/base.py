@@ -16,7 +16,7 @@ from keras_imbalance.backend import (
 )
 from keras_imbalance.class_counts import as_table, check_counts
 from keras_imbalance.labels import Aligned, align, spread_weights
-from keras_imbalance.losses.log_space import logits_of
+from keras_imbalance.losses.log_space import at_least, logits_of
 
 
 class ImbalanceLoss(Loss):
@@ -36,7 +36,7 @@ class ImbalanceLoss(Loss):
         reduction: "sum_over_batch_size" or "mean" (the mean over all places that count), "sum",
             "mean_with_sample_weight" (divided by the sum of the weights), or None.
         name: name of the loss.
-        dtype: dtype of computation and result, but never narrower than float32.
+        dtype: dtype of computation and result, but never narrower than float32. On JAX "float64" takes JAX_ENABLE_X64=1.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class ImbalanceLoss(Loss):
             losses = ops.mean(losses, axis=-1)
         elif sigmoid:
             number = ops.sum(valid, axis=-1)
-            losses, valid = ops.sum(losses, axis=-1) / ops.maximum(number, 1), ops.cast(number > 0, losses.dtype)
+            losses, valid = ops.sum(losses, axis=-1) / at_least(number, 1), ops.cast(number > 0, losses.dtype)
         return ops.where(aligned.wrong, ops.full_like(losses, float("nan")), losses), valid
 
     def _smoothed(self, aligned: Aligned, logits: Any) -> Any:
@@ -156,7 +156,9 @@ class ImbalanceLoss(Loss):
         if reduction == "sum":
             return total
         divisor = ops.sum(weights if reduction == "mean_with_sample_weight" else counted)
-        return ops.divide_no_nan(total, divisor) / num_replicas(self)
+        nothing = ops.equal(divisor, 0)  # written out, since Keras divides in float32 on PyTorch
+        mean = ops.where(nothing, ops.zeros_like(total), total / ops.where(nothing, ops.ones_like(divisor), divisor))
+        return mean / num_replicas(self)
 
     def get_config(self) -> dict:
         return {

@@ -7,7 +7,7 @@ hand for the same reason (p_y - 1 would lose them).
 
 from typing import Any
 
-from keras_imbalance.backend import custom_gradient, ops
+from keras_imbalance.backend import concrete, custom_gradient, ops
 
 TINY = 1e-37  # stands for a sum of exponentials that underflows; its logarithm is -85
 
@@ -33,7 +33,7 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
         shifted = shifted if scale == 1 else scale * shifted
         zeros = ops.zeros_like(logits)
         others = ops.where(is_true, zeros, ops.exp(shifted))
-        total = ops.maximum(ops.sum(others, axis=-1), TINY)
+        total = at_least(ops.sum(others, axis=-1), TINY)
         true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
 
         def grad(upstream):
@@ -62,6 +62,11 @@ def focal(log_odds: Any, gamma: float) -> Any:
     return ops.exp(-gamma * ops.softplus(log_odds)) * cross_entropy
 
 
+def at_least(x: Any, bound: float) -> Any:
+    """`x`, or the bound where it is less, in the dtype of x."""
+    return ops.where(x < bound, ops.full_like(x, bound), x)  # ops.maximum gives float32 of float64 on PyTorch
+
+
 def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
     """sum_j w_j t_j (1 - p_j)^gamma (-log p_j) for targets over every class; gamma = 0 is cross-entropy.
 
@@ -84,6 +89,9 @@ def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = N
     def soft():
         return _soft_focal(logits, targets if weights is None else targets * weights, gamma)
 
+    known = concrete(one_hot)
+    if known is not None:  # outside a compiled graph JAX would compile both ways anew at each call
+        return hard() if known else soft()
     return ops.cond(one_hot, hard, soft)
 
 
@@ -106,7 +114,7 @@ def _soft_focal(logits, targets, gamma):
             upstream = ops.expand_dims(upstream, -1)
             # d loss_j / d log-odds_j, and from it the derivative with respect to log p_j.
             by_log_odds = -weighted * (q if modulator is None else gamma * p * surprise + q)
-            by_log_p = by_log_odds / ops.maximum(q, TINY)
+            by_log_p = by_log_odds / at_least(q, TINY)
             others = ops.sum(by_log_p, axis=-1, keepdims=True) - by_log_p
             return upstream * (by_log_odds - p * others)
 
@@ -253,7 +261,7 @@ def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> An
         shifted = relative(logits)
         exponentials = ops.exp(shifted)
         zeros = ops.zeros_like(logits)
-        rest = ops.maximum(ops.sum(ops.where(is_true, zeros, exponentials), axis=-1, keepdims=True), TINY)
+        rest = at_least(ops.sum(ops.where(is_true, zeros, exponentials), axis=-1, keepdims=True), TINY)
         true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
         cost, by_logits = _expected_cost(exponentials, costs)
 
@@ -292,5 +300,5 @@ def logits_of(probabilities: Any, sigmoid: bool, half_ulp: float) -> Any:
         sigmoid: whether each stands for itself.
         half_ulp: half the distance of 1 from the number before it, in the precision that the probabilities were given in.
     """
-    log_p = ops.log(ops.maximum(probabilities, TINY))
-    return log_p - ops.log(ops.maximum(1 - probabilities, half_ulp)) if sigmoid else log_p
+    log_p = ops.log(at_least(probabilities, TINY))
+    return log_p - ops.log(at_least(1 - probabilities, half_ulp)) if sigmoid else log_p
