@@ -1,6 +1,6 @@
 """Scores of every class on held-out data in the middle of a fit, beside its running metrics."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,18 @@ def _predicted(model, data, batch_size):
             raise ValueError(
                 f"`validation_data` must yield (x, y) or (x, y, sample_weight). Received: batches of {type(batch)}."
             )
-        yield batch[1], model.predict_on_batch(batch[0]), batch[2] if len(batch) == 3 else None
+        x, y, *weights = (_arrays(part) for part in batch)
+        yield y, model.predict_on_batch(x), weights[0] if weights else None
+
+
+def _arrays(nest):
+    """The tensors of TensorFlow in a nest as arrays, which every backend takes; the rest as it is."""
+    if isinstance(nest, Mapping):
+        return {key: _arrays(part) for key, part in nest.items()}
+    if isinstance(nest, (tuple, list)):
+        parts = [_arrays(part) for part in nest]
+        return parts if isinstance(nest, list) else tuple(parts)
+    return nest.numpy() if type(nest).__module__.startswith("tensorflow") else nest
 
 
 def _batches(data):
