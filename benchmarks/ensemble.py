@@ -81,7 +81,6 @@ ENSEMBLES = {
     PEER: lambda *args: peer(*args),
     "imbalanced-learn, bootstrap=False": lambda *args: peer(*args, bootstrap=False),
     "BalancedBagging": lambda *args: ours(*args),
-    "BalancedBagging, bootstrap": lambda *args: ours(*args, sampling="bootstrap"),
     "BalancedBagging, joint": lambda *args: ours(*args, joint=True),
 }
 

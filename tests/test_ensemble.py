@@ -273,6 +273,54 @@ def test_forms_of_labels_train_alike():
         assert_same_weights(other, found[0], rtol=1e-5, atol=1e-6)
 
 
+def test_several_batches_a_step_stay_within_their_epoch():
+    x, y = labelled()
+    found = []
+    for steps in (1, 3):
+
+        def build(steps=steps):
+            net = in_graph()
+            net.compile(
+                keras.optimizers.Adam(0.02),
+                "sparse_categorical_crossentropy",
+                metrics=["accuracy"],
+                steps_per_execution=steps,
+            )
+            return net
+
+        for joint in (False, True):
+            bagging = bag(build, joint=joint)
+            history = bagging.fit(x, y, batch_size=8, epochs=3, verbose=0)  # 4 batches an epoch, the last one of 6 rows
+            found.append((weights_of(bagging), [logs["loss"] for logs in history]))
+    for weights, losses in found[1:]:
+        assert_same_weights(weights, found[0][0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(losses, found[0][1], rtol=1e-4)
+
+
+def test_penalties_of_activities_are_trained_or_refused_side_by_side():
+    x, y = labelled((40, 12))
+
+    def build():
+        net = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(1, activation="sigmoid", activity_regularizer=keras.regularizers.L2(1.0)),
+            ]
+        )
+        net.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
+        return net
+
+    alone = bag(build)
+    alone.fit(x, y, epochs=2, verbose=0)
+    joint = bag(build, joint=True)
+    if keras.backend.backend() == "jax":
+        with pytest.raises(ValueError, match="`joint` must be False for members with losses of activities"):
+            joint.fit(x, y, epochs=2, verbose=0)
+        return
+    joint.fit(x, y, epochs=2, verbose=0)
+    assert_same_weights(weights_of(joint), weights_of(alone), rtol=1e-4, atol=1e-5)
+
+
 # Callbacks and progress
 
 
@@ -491,6 +539,36 @@ def test_a_killed_run_goes_on_with_the_next_member(tmp_path):
     started = []
     assert_same_weights(resumable(folder, None, started)[0], expected)
     assert started == []
+
+
+def test_a_member_killed_between_epochs_goes_on_with_the_batches_that_would_have_come(tmp_path):
+    x, y = labelled()
+    started = []
+
+    class KillInEpoch(keras.callbacks.Callback):
+        def __init__(self, victim):
+            super().__init__()
+            self.victim = victim
+
+        def on_epoch_begin(self, epoch, logs=None):
+            started.append(epoch)
+            if epoch == self.victim:
+                raise KeyboardInterrupt
+
+    def run(victim, folder):
+        def callbacks(member):
+            return [keras.callbacks.BackupAndRestore(str(folder / f"backup_{member}")), KillInEpoch(victim)]
+
+        bagging = bag()
+        bagging.fit(x, y, batch_size=8, epochs=4, callbacks=callbacks, verbose=0, resume_dir=folder / "members")
+        return weights_of(bagging)
+
+    expected = run(None, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(2, tmp_path / "killed")
+    started.clear()
+    assert_same_weights(run(None, tmp_path / "killed"), expected, rtol=1e-6, atol=1e-7)
+    assert started == [2, 3, 0, 1, 2, 3]
 
 
 def test_a_kill_while_a_member_is_written_leaves_none_half_written(tmp_path, monkeypatch):

@@ -78,36 +78,80 @@ def epoch_order(rows: np.ndarray, seed: int, member: int, epoch: int) -> np.ndar
 
 
 class Batches(PyDataset):
-    """Batches of rows of arrays, in an order that may be set anew between epochs.
+    """Batches of the rows of one member, or of several side by side, each in an order of its own, anew in every epoch.
+
+    The order depends on nothing but the seed, the member and the epoch. A fit goes through one iteration over all epochs, which
+    costs a quarter of one for each where batches are few; where a step takes several batches, it must not reach into the next
+    epoch, and each epoch is an iteration.
 
     Args:
         arrays: `(x, y)` or `(x, y, sample_weight)`, nests of arrays of N rows.
-        order: row numbers `(K,)`, or `(K, M)` for M members side by side, whose batches have the shape `(B, M, ...)`.
+        rows: row numbers of each member `(M, K)`.
+        members: the members' numbers.
         batch_size: rows a batch.
+        epochs: how many epochs one iteration holds; None for the one that `FirstEpoch` names.
+        seed: the ensemble's.
+        side_by_side: whether batches have the shape `(B, M, ...)`, not `(B, ...)`.
     """
 
-    def __init__(self, arrays: tuple, order: np.ndarray, batch_size: int):
+    def __init__(
+        self,
+        arrays: tuple,
+        rows: np.ndarray,
+        members: range,
+        batch_size: int,
+        epochs: int | None,
+        seed: int,
+        side_by_side: bool = False,
+    ):
         super().__init__()
-        self.arrays, self.order, self.batch_size = arrays, order, batch_size
+        self.arrays, self.rows, self.members, self.batch_size = arrays, rows, members, batch_size
+        self.epochs, self.seed, self.side_by_side = epochs, seed, side_by_side
+        self.steps = -(-rows.shape[1] // batch_size)
+        self.first_epoch = 0
+        self._latest: tuple[int, Any] = (-1, None)
 
     def __len__(self):
-        return -(-len(self.order) // self.batch_size)
+        return self.steps * (self.epochs or 1)
 
     def __getitem__(self, index):
-        rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        return tree.map_structure(lambda leaf: _as_fit_takes_it(leaf.take(rows, axis=0)), self.arrays)
+        epoch, step = divmod(index, self.steps)
+        rows = self._order(self.first_epoch + epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        return take(self.arrays, rows)
+
+    def _order(self, epoch):
+        if self._latest[0] != epoch:
+            orders = [epoch_order(rows, self.seed, m, epoch) for m, rows in zip(self.members, self.rows, strict=True)]
+            self._latest = epoch, np.stack(orders, axis=1) if self.side_by_side else orders[0]
+        return self._latest[1]
 
 
-class OrderOfEpoch(Callback):
-    """Gives `batches` the order of each epoch as it begins; the order depends on nothing but the seed, member and epoch."""
+class SameForAll(PyDataset):
+    """All rows in their order, `(B, M, ...)`: the same to each of M members."""
 
-    def __init__(self, batches: Batches, rows: np.ndarray, members: range, seed: int):
+    def __init__(self, arrays: tuple, num_members: int, batch_size: int):
         super().__init__()
-        self.batches, self.rows, self.members, self.seed = batches, rows, members, seed
+        self.arrays, self.num_members, self.batch_size = arrays, num_members, batch_size
+
+    def __len__(self):
+        return -(-num_rows(self.arrays) // self.batch_size)
+
+    def __getitem__(self, index):
+        rows = np.arange(index * self.batch_size, min((index + 1) * self.batch_size, num_rows(self.arrays)))
+        return take(self.arrays, np.repeat(rows[:, None], self.num_members, axis=1))
+
+
+class FirstEpoch(Callback):
+    """Tells `batches` which epoch an iteration begins with."""
+
+    def __init__(self, batches: Batches):
+        super().__init__()
+        self.batches, self.begun = batches, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        orders = [epoch_order(rows, self.seed, m, epoch) for m, rows in zip(self.members, self.rows, strict=True)]
-        self.batches.order = orders[0] if self.batches.order.ndim == 1 else np.stack(orders, axis=1)
+        if self.batches.epochs is None or not self.begun:
+            self.batches.first_epoch = epoch
+        self.begun = True
 
 
 def arrays_of(value: Any, name: str) -> Any:
@@ -146,9 +190,10 @@ def num_rows(arrays: Any) -> int:
 
 
 def take(arrays: Any, rows: np.ndarray) -> Any:
-    """The rows of a nest of arrays, as `Batches` gives them."""
-    return tree.map_structure(lambda leaf: _as_fit_takes_it(leaf.take(rows, axis=0)), arrays)
+    """The rows of a nest of arrays, numbers with a fraction in Keras's default type, as fit takes arrays."""
 
+    def of_leaf(leaf):
+        taken = leaf.take(rows, axis=0)
+        return taken.astype(floatx()) if taken.dtype.kind == "f" else taken
 
-def _as_fit_takes_it(array):
-    return array.astype(floatx()) if array.dtype.kind == "f" else array
+    return tree.map_structure(of_leaf, arrays)

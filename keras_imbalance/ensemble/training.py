@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_imbalance.backend.models import fresh_copy, optimizer_config, seeded
 from keras_imbalance.ensemble.members import seed_of
-from keras_imbalance.ensemble.rows import Batches, OrderOfEpoch, num_rows, take
+from keras_imbalance.ensemble.rows import Batches, FirstEpoch, SameForAll, take
 from keras_imbalance.ensemble.saved_members import digest, load_member, path_of, save_member
 from keras_imbalance.ensemble.side_by_side import (
     MemberBatchCallbacks,
@@ -94,22 +94,17 @@ def train_side_by_side(members: Sequence[Any], callbacks: Sequence[list], run: R
         steps_per_execution=first.steps_per_execution,
         jit_compile=first.jit_compile,
     )
-    batches = Batches(run.data, run.rows.T, run.batch_size)
-    validation = run.validation
-    if validation is not None:
-        places = np.repeat(np.arange(num_rows(validation))[:, None], len(members), axis=1)
-        validation = Batches(validation, places, run.batch_size)
+    batches, options = _batches(joint, run, range(len(members)), side_by_side=True)
+    validation = None if run.validation is None else SameForAll(run.validation, len(members), run.batch_size)
     on_batches = any(acts_on_batches(callback) for own in callbacks for callback in own)
     kind = MemberBatchCallbacks if on_batches else MemberCallbacks
-    handed_on = kind(members, callbacks, run.epochs, len(batches), run.verbose > 0)
-    order = OrderOfEpoch(batches, run.rows, range(len(members)), run.seed)
+    handed_on = kind(members, callbacks, run.epochs, batches.steps, run.verbose > 0)
     with seeded(run.seed):
         joint.fit(
             batches,
-            epochs=run.epochs,
+            **options,
             validation_data=validation,
-            callbacks=[order, handed_on],
-            shuffle=False,  # the order is that of each member's rows
+            callbacks=[FirstEpoch(batches), handed_on],
             verbose=0,
         )
     if run.verbose:
@@ -128,17 +123,26 @@ def member_line(member: int, run: Run, history: dict, seconds: str | None = None
 
 
 def _train_alone(i, member, callbacks, run):
-    batches = Batches(run.data, run.rows[i], run.batch_size)
+    batches, options = _batches(member, run, range(i, i + 1))
     history = member.fit(
         batches,
-        epochs=run.epochs,
+        **options,
         validation_data=run.validation,
         validation_batch_size=run.batch_size if isinstance(run.validation, tuple) else None,
-        callbacks=[OrderOfEpoch(batches, run.rows[i : i + 1], range(i, i + 1), run.seed), *callbacks],
-        shuffle=False,  # the order is that of the member's rows
+        callbacks=[FirstEpoch(batches), *callbacks],
         verbose=2 if run.verbose == 2 else 0,
     )
     return {key: [float(value) for value in values] for key, values in history.history.items()}
+
+
+def _batches(model, run, members, side_by_side=False):
+    """The batches of `members`, and how fit is to go through them."""
+    one_iteration = model.steps_per_execution == 1
+    epochs = run.epochs if one_iteration else None
+    rows = run.rows[members.start : members.stop]
+    batches = Batches(run.data, rows, members, run.batch_size, epochs, run.seed, side_by_side)
+    steps = batches.steps if one_iteration else None
+    return batches, {"epochs": run.epochs, "steps_per_epoch": steps, "shuffle": False}  # they are shuffled already
 
 
 def _made_by(i, member, run):
