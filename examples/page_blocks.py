@@ -7,19 +7,12 @@ callbacks. Its settings were chosen on validation rows, with other seeds than th
     python examples/page_blocks.py --seeds 5            the mean over five splits and initial weights
 """
 
-import argparse
-import csv
-import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # must stand before Keras is imported
+from common import VERBOSE, ShortBar, at_least, page_blocks, parser_of, save, standardized
 
+# isort: split
 import keras
-import matplotlib
-
-matplotlib.use("Agg")  # draws into files, also where there is no screen
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
@@ -28,11 +21,11 @@ from sklearn.model_selection import train_test_split
 
 import keras_imbalance as ki
 
-DATA = Path(__file__).parent / "data" / "page_blocks.csv"
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 BALANCED_PART = 0.6  # of the epochs are drawn by how well each class does, the rest as the data come
 SCORES = ("precision", "recall", "f1")
+SHOWN = ("loss", "val_loss", "val_recall", "val_f1")
 COLORS = ("#4c72b0", "#55a868", "#8172b3", "#dd8452", "#c44e52")  # most frequent class first, the rarest in red
 
 
@@ -58,17 +51,10 @@ class Result:
 
 def load_split(seed):
     """Half of the rows for training, a quarter each for validation and test, every class in proportion."""
-    with DATA.open(newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    labels = np.array([row[-1] for row in rows])
-    found, counts = np.unique(labels, return_counts=True)
-    names = found[np.argsort(-counts)].tolist()
-    y = np.array([names.index(label) for label in labels], dtype="int32")
-    x = np.log1p(np.array([row[:-1] for row in rows], dtype="float64"))  # lengths and areas have long tails
-
+    x, y, names = page_blocks()
     train, rest = train_test_split(np.arange(len(y)), test_size=0.5, stratify=y, random_state=seed)
     validation, test = train_test_split(rest, test_size=0.5, stratify=y[rest], random_state=seed)
-    x = ((x - x[train].mean(axis=0)) / x[train].std(axis=0)).astype("float32")
+    x = standardized(x, train)
     return Split(*((x[part], y[part]) for part in (train, validation, test)), names)
 
 
@@ -97,22 +83,7 @@ def imbalance_loss(kind, counts):
     return ki.ClassBalancedLoss(counts, scheme="sqrt", normalize="sum", from_logits=True)
 
 
-class ShortBar(keras.callbacks.ProgbarLogger):
-    """Keras's own bar with the loss and the macro means on validation rows: five classes would fill several lines."""
-
-    shown = ("loss", "val_loss", "val_recall", "val_f1")
-
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch, self._short(logs))
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, self._short(logs))
-
-    def _short(self, logs):
-        return {key: logs[key] for key in self.shown if key in (logs or {})}
-
-
-def train_plain(split, epochs, seed, verbose):
+def train_plain(split, epochs, seed):
     net = build_net(split, seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile(keras.optimizers.Adam(LEARNING_RATE), loss, metrics=per_class_metrics(split.names))
@@ -122,13 +93,13 @@ def train_plain(split, epochs, seed, verbose):
         epochs=epochs,
         validation_data=split.validation,
         validation_batch_size=len(split.validation[0]),
-        callbacks=[ShortBar()],
-        verbose=verbose,
+        callbacks=[ShortBar(*SHOWN)],
+        verbose=VERBOSE,
     )
     return evaluate(net, split, history.history, [])
 
 
-def train_with_plugin(split, epochs, seed, verbose, loss):
+def train_with_plugin(split, epochs, seed, loss):
     net = build_net(split, seed)
     sampler = ki.ArraySampler(*split.train, batch_size=BATCH_SIZE, class_names=split.names, seed=seed)
     switch = switch_epoch(epochs)
@@ -144,8 +115,12 @@ def train_with_plugin(split, epochs, seed, verbose, loss):
         shuffle=False,  # the sampler has shuffled
         validation_data=split.validation,
         validation_batch_size=len(split.validation[0]),
-        callbacks=[ki.TwoPhaseLearning(sampler, switch_epoch=switch, learning_rate_factor=0.3), dynamic, ShortBar()],
-        verbose=verbose,
+        callbacks=[
+            ki.TwoPhaseLearning(sampler, switch_epoch=switch, learning_rate_factor=0.3),
+            dynamic,
+            ShortBar(*SHOWN),
+        ],
+        verbose=VERBOSE,
     )
     return evaluate(net, split, history.history, dynamic.history)
 
@@ -194,7 +169,7 @@ def score_table(names, support, plain, plugin):
     return "\n".join([titles, head, rule, *classes, rule, means, worst])
 
 
-def plot_confusion(names, results, title, path):
+def plot_confusion(names, results, title):
     """Counts in the cells; the colour is the share of the true class, so that rare classes show."""
     figure, axes = plt.subplots(1, 2, figsize=(13, 5.6), layout="constrained", sharey=True)
     labels = [name.replace("_", "\n") for name in names]
@@ -213,11 +188,10 @@ def plot_confusion(names, results, title, path):
     axes[0].set_ylabel("true class")
     figure.suptitle(title, fontsize=13)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.9)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    return figure
 
 
-def plot_epochs(names, results, title, path):
+def plot_epochs(names, results, title):
     """Validation recall of every class for both nets, and what the sampler drew meanwhile."""
     figure, axes = plt.subplots(1, 3, figsize=(16, 5), layout="constrained")
     plugin = list(results.values())[-1]
@@ -245,46 +219,27 @@ def plot_epochs(names, results, title, path):
         loc="outside lower center",
         ncols=6,
     )
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
-def at_least(least):
-    def whole(text):
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"Expected a whole number of at least {least}. Received: {value}")
-        return value
-
-    return whole
+    return figure
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument("--epochs", type=at_least(2), default=40, help="epochs of both nets")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="of the split, the weights and the batches")
+    parser = parser_of(__doc__, epochs=40)
     parser.add_argument("--seeds", type=at_least(1), default=1, help="train with so many seeds and print the mean")
     parser.add_argument(
         "--loss", choices=("class_balanced", "focal"), default="class_balanced", help="the plugin's loss"
     )
-    parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the figures")
     return parser.parse_args()
 
 
 def main():
     arguments = parse_arguments()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    # A bar redraws its line, which a file cannot: there Keras writes one line an epoch.
-    verbose = 1 if sys.stdout.isatty() else 2
     runs, supports = [], []
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         split = load_split(seed)
         print(f"\nSeed {seed}, plain cross-entropy: {arguments.epochs} epochs", flush=True)
-        plain = train_plain(split, arguments.epochs, seed, verbose)
+        plain = train_plain(split, arguments.epochs, seed)
         print(f"\nSeed {seed}, keras_imbalance ({arguments.loss}): {arguments.epochs} epochs", flush=True)
-        plugin = train_with_plugin(split, arguments.epochs, seed, verbose, arguments.loss)
+        plugin = train_with_plugin(split, arguments.epochs, seed, arguments.loss)
         runs.append((plain, plugin))
         supports.append(ki.count_classes(split.test[1], len(split.names)))
 
@@ -298,10 +253,9 @@ def main():
     print(score_table(split.names, np.mean(supports, axis=0), plain, plugin))
 
     results = dict(zip(("plain cross-entropy", "keras_imbalance"), runs[0], strict=True))
-    for plot, name in ((plot_confusion, "confusion_matrices.png"), (plot_epochs, "recall_and_sampling.png")):
-        plot(split.names, results, f"Page blocks, seed {arguments.seed}", arguments.output / name)
-        print(f"\nWrote {arguments.output / name}", end="")
     print()
+    for plot, name in ((plot_confusion, "confusion_matrices.png"), (plot_epochs, "recall_and_sampling.png")):
+        save(plot(split.names, results, f"Page blocks, seed {arguments.seed}"), arguments.output, name)
 
 
 if __name__ == "__main__":
