@@ -112,12 +112,6 @@ def test_a_resumed_run_does_not_lower_the_rate_again(tmp_path):
     np.testing.assert_allclose(rates.rates, [0.001, 0.001], rtol=1e-5)
 
 
-def test_averaged_weights_and_freezing_are_refused():
-    source = sampler()
-    with pytest.raises(ValueError, match="use_ema"):
-        fit(model(keras.optimizers.SGD(0.01, use_ema=True)), source, [TwoPhaseLearning(source, 1, freeze=["a"])])
-
-
 def test_flags_inside_a_frozen_model_are_restored_one_by_one():
     source = sampler()
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Dense(3)], name="inner")
