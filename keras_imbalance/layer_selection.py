@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from keras_imbalance.backend import with_sublayers
 from keras_imbalance.backend.training import is_batchnorm
 
 
@@ -59,9 +60,8 @@ class Flags:
     """The `trainable` flags of every layer and variable of a model at one moment, to be put back."""
 
     def __init__(self, model: Any):
-        layers = [model] + [layer for _, layer, _ in walk(model)]
-        self._layers = [(layer, layer.trainable) for layer in layers]
-        self._variables = [(v, v.trainable) for layer in layers for v in _own_variables(layer)]
+        self._layers = [(layer, layer.trainable) for layer in (model, *_outer_first(model))]
+        self._variables = [(v, v.trainable) for layer, _ in self._layers for v in _own_variables(layer)]
 
     def restore(self) -> None:
         """Sets every flag to what it was; a layer's flag sets those inside it, so the outer ones come first."""
@@ -74,30 +74,45 @@ class Flags:
 def set_trainable(model: Any, chosen: Sequence[Any], frozen: bool, batchnorm: bool | None) -> None:
     """Lets the chosen layers train and no others, or, with `frozen`, all but the chosen as far as they did before.
 
+    A variable that was kept from training in a layer that trains, as the kernel under LoRA is, stays so.
+
     Args:
         model: its flags are as they were before training.
         chosen: layers of the model.
         frozen: whether the chosen layers are those that do not train.
         batchnorm: whether BatchNormalization trains, statistics and all; None for as the layer it stands in.
+
+    Raises:
+        ValueError: where tf-keras cannot freeze the weights of a layer without those of the layers inside it.
     """
-    known = list(walk(model))
-    inside = {id(layer): any(layer is c or c in around for c in chosen) for _, layer, around in known}
-    before = {id(layer): layer.trainable for _, layer, _ in known}
+    layers = _outer_first(model)
+    chosen_with_inner = {id(inner) for layer in chosen for inner in with_sublayers(layer)}
+    before = {id(layer): layer.trainable for layer in layers}
+    kept_back = {
+        id(v) for layer in (model, *layers) if layer.trainable for v in _own_variables(layer) if not v.trainable
+    }
     trains = {}
-    for _, layer, _ in known:
-        trains[id(layer)] = (before[id(layer)] and not inside[id(layer)]) if frozen else inside[id(layer)]
+    for layer in layers:
+        inside = id(layer) in chosen_with_inner
+        trains[id(layer)] = (before[id(layer)] and not inside) if frozen else inside
         if batchnorm is not None and is_batchnorm(layer):
             trains[id(layer)] = batchnorm
-    # A layer around one that trains must let it; what it owns itself may still be frozen.
-    needed = {id(outer) for _, layer, around in known if trains[id(layer)] for outer in around}
     model.trainable = True
-    for _, layer, _ in known:
-        layer.trainable = trains[id(layer)] or id(layer) in needed
-        if not trains[id(layer)]:
-            for variable in _own_variables(layer):
-                _set(variable, False)
+    for layer in layers:
+        # A layer around one that trains must let it; what it owns itself may still be frozen.
+        needed = any(trains.get(id(inner), False) for inner in with_sublayers(layer))
+        layer.trainable = trains[id(layer)] or needed
+    for layer in layers:
+        for variable in _own_variables(layer):
+            trained = trains[id(layer)] and id(variable) not in kept_back
+            if layer.trainable and not trained and not _can_set(variable):
+                raise ValueError(
+                    f"{layer.name!r} has weights of its own that cannot be frozen while a layer inside it trains: tf-keras "
+                    "freezes whole layers. Freeze or train all of it."
+                )
+            _set(variable, trained)
     for variable in _own_variables(model):
-        _set(variable, frozen)
+        _set(variable, frozen and id(variable) not in kept_back)
 
 
 def reinitialize(layer: Any, seed: int) -> None:
@@ -135,12 +150,22 @@ def _reseeded(config, rng):
     return config
 
 
+def _outer_first(model):
+    """Every layer inside `model`, each before those inside it, one that several hold too."""
+    layers = [layer for _, layer, _ in walk(model)]
+    return sorted(layers, key=lambda layer: -len(with_sublayers(layer)))
+
+
 def _own_variables(layer):
     """What the layer itself trains, without the layers inside it."""
     own = getattr(layer, "_trainable_variables", None)
     return list(getattr(layer, "_trainable_weights", ()) if own is None else own)
 
 
+def _can_set(variable):
+    return bool(getattr(getattr(type(variable), "trainable", None), "fset", None))
+
+
 def _set(variable, trainable):
-    if hasattr(type(variable), "trainable") and getattr(type(variable).trainable, "fset", None):
+    if _can_set(variable):
         variable.trainable = trainable

@@ -9,6 +9,8 @@ saved stay the same.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_imbalance.backend import ops
 
 LISTS = ("_trainable_variables", "_model_variables_moving_average")  # one entry a variable, in the order of building
@@ -111,7 +113,7 @@ def reset_slots(optimizer: Any, variables: Sequence[Any]) -> None:
         fresh = type(learner).from_config(learner.get_config())
         fresh.build(own)
         for name, slots in vars(learner).items():
-            if name in NOT_SLOTS or not isinstance(slots, list) or len(slots) != len(known):
+            if name in NOT_SLOTS or not _are_slots(slots, len(known)):
                 continue
             for variable, new in zip(own, getattr(fresh, name), strict=True):
                 slot = slots[known[learner._var_key(variable)]]
@@ -119,4 +121,11 @@ def reset_slots(optimizer: Any, variables: Sequence[Any]) -> None:
                     slot.assign(ops.convert_to_numpy(new))
         for variable in own if getattr(learner, "use_ema", False) else ():
             average = learner._model_variables_moving_average[known[learner._var_key(variable)]]
-            average.assign(ops.convert_to_numpy(variable))
+            # A copy: Keras on JAX gives the memory of variables away in each step.
+            average.assign(np.array(ops.convert_to_numpy(variable)))
+
+
+def _are_slots(value, number):
+    """Whether an attribute of an optimizer holds a slot, or None, for each of its variables."""
+    whole = isinstance(value, list) and len(value) == number
+    return whole and all(slot is None or hasattr(slot, "assign") for slot in value)

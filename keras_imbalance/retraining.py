@@ -67,7 +67,7 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
         A `keras.optimizers.MultiOptimizer`, for `compile`. PhasedTraining multiplies the rate of each of its parts.
 
     Raises:
-        ValueError: for a layer that the model lacks or that two entries name, a factor that is not positive, an optimizer whose
+        ValueError: for a layer that the model lacks, that two entries name or that shares its path with another, a factor that is not positive, an optimizer whose
             rate is a schedule, or a Keras without MultiOptimizer (before 3.15; with tf-keras use that of tensorflow-addons).
 
     Example:
@@ -93,6 +93,7 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
             f"Received: learning_rate={config.get('learning_rate')!r}."
         )
     by_path: dict[str, Any] = {}
+    chosen: dict[int, Any] = {}
     for wanted, factor in factors.items():
         if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not np.isfinite(factor) or factor <= 0:
             raise ValueError(f"`factors` must be finite and more than 0. Received: {wanted!r}: {factor!r}.")
@@ -104,4 +105,12 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
                         f"`factors` must name each layer once. Received: {sorted(map(str, factors))}, of which two mean "
                         f"{layer.name!r}."
                     )
+            chosen.update({id(variable): copy for variable in layer.trainable_variables})
+    # MultiOptimizer knows variables by their paths, which layers of one name in two nested models share.
+    for variable in model.trainable_variables:
+        if by_path.get(variable.path) is not chosen.get(id(variable)):
+            raise ValueError(
+                f"`factors` must tell layers apart whose variables have different paths. Received: two variables of the path "
+                f"{variable.path!r}. Give the layers of nested models different names."
+            )
     return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, by_path))

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from keras_imbalance import CosineDense, MinimumExpectedCost, PriorCorrection, correct_prior, minimum_cost_decision
+from keras_imbalance import (
+    ClassScaling,
+    CosineDense,
+    MinimumExpectedCost,
+    PriorCorrection,
+    correct_prior,
+    minimum_cost_decision,
+)
 from keras_imbalance.backend import keras, ops
 
 
@@ -173,3 +180,31 @@ def test_priors_and_costs_must_be_for_the_channels():
         for channels in (1, 2, 4):
             with pytest.raises(ValueError, match=f"`{argument}` must be for as many classes"):
                 layer(np.full((2, channels), 0.5, "float32"))
+
+
+def test_class_scaling_multiplies_each_logit_by_the_factor_of_its_class():
+    x = np.random.default_rng(0).normal(size=(6, 2, 3)).astype("float32")
+    layer = ClassScaling()
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x)
+    assert layer.name == "class_scaling"
+    assert layer.compute_output_shape((6, 2, 3)) == (6, 2, 3)
+    factors = np.array([0.5, -2.0, 3.0], "float32")
+    layer.set_weights([factors])
+    np.testing.assert_array_equal(ops.convert_to_numpy(layer(x)), x * factors)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16", "float64"])
+def test_class_scaling_is_saved_with_its_factors(tmp_path, dtype):
+    x = np.arange(8.0).reshape(4, 2)
+    model = keras.Sequential([keras.Input((2,), dtype="float64"), ClassScaling(name="scales", dtype=dtype)])
+    model.layers[-1].set_weights([np.array([0.5, 3.0])])
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[-1].get_config() == model.layers[-1].get_config()
+    np.testing.assert_array_equal(np.asarray(ops.convert_to_numpy(loaded(x)), float), x * [0.5, 3.0])
+
+
+def test_class_scaling_lets_a_mask_through():
+    inputs = np.array([[1, 2, 0]])
+    model = keras.Sequential([keras.layers.Embedding(3, 2, mask_zero=True), ClassScaling()])
+    np.testing.assert_array_equal(ops.convert_to_numpy(model(inputs)._keras_mask), [[True, True, False]])

@@ -13,6 +13,8 @@ from keras_imbalance.callbacks.resumable import ResumableCallback
 from keras_imbalance.layer_selection import Flags, as_list, find_layers, reinitialize, set_trainable, walk
 from keras_imbalance.optimizer_state import Narrowing, is_built, learning_rates, reset_slots, set_learning_rates
 
+BEGUN = "_phased_training_begun"  # attribute of a model, the callbacks of a fit that has not ended
+
 
 class Phase:
     """What holds from an epoch on. What is None stays as it was in the phase before.
@@ -29,7 +31,7 @@ class Phase:
         reinitialize: layers, names or patterns whose weights get new initial values at the beginning of `start_epoch`; what
             the optimizer keeps for them starts anew. Defaults to none.
         train_batchnorm: True lets every BatchNormalization layer train, statistics and all, in frozen layers too; False freezes
-            them all. Defaults to None: as the layers around them.
+            them all. Defaults to None: as the layers around them where the phase chooses layers, else as in the phase before.
 
     Raises:
         ValueError: for arguments out of range, or two that exclude each other.
@@ -78,9 +80,14 @@ class Phase:
         self.train_batchnorm = train_batchnorm
 
     @property
+    def chooses_layers(self) -> bool:
+        """Whether the phase says which layers train."""
+        return self.trainable is not None or self.frozen is not None
+
+    @property
     def sets_flags(self) -> bool:
         """Whether the phase says what trains."""
-        return self.trainable is not None or self.frozen is not None or self.train_batchnorm is not None
+        return self.chooses_layers or self.train_batchnorm is not None
 
     @property
     def sets_rate(self) -> bool:
@@ -145,7 +152,7 @@ class PhasedTraining(ResumableCallback):
         self._fitted: Any = None  # the model whose fit it is
         self._ever_trained: list = []
         self._phase = -1  # the phase whose rate and target hold
-        self._flags_phase = -1
+        self._flags_phase: int | None = None  # the phase whose flags do
         self._beside: list | None = None
 
     def set_params(self, params: Any) -> None:
@@ -154,14 +161,17 @@ class PhasedTraining(ResumableCallback):
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)
-        self._put_back()  # where the last fit was broken off
+        # Where a fit was broken off, of this callback or of another with this model.
+        for begun in (self, *vars(model).pop(BEGUN, ())):
+            begun._put_back()
         self._fitted = model
         # Read before any callback restores a backup, whose rate may be that of a later phase already.
         self._base_rates = learning_rates(model.optimizer)
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
-        self._phase, self._flags_phase, self._before, self._rates_changed = -1, -1, None, False
-        self._check_rates()
+        self._phase, self._flags_phase, self._before, self._rates_changed = -1, None, None, False
+        self._check_beside()
+        vars(self.model).setdefault(BEGUN, []).append(self)  # not by setattr, for Keras would look into it
         for phase in self.phases:
             for name in ("trainable", "frozen", "reinitialize"):
                 wanted = getattr(phase, name)
@@ -172,13 +182,13 @@ class PhasedTraining(ResumableCallback):
             claim(self.sampler, self, min(with_target), None, self.params)
         if any(phase.sets_flags or phase.reinitialize for phase in self.phases):
             self._prepare_optimizer()
+            # For a fit that was killed after its last epoch: what Keras does at the end of training spares frozen layers too.
+            self._set_flags(self._number(int(self.params.get("epochs") or 1) - 1))
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        number = max((i for i, phase in enumerate(self.phases) if phase.start_epoch <= epoch), default=-1)
-        if number < 0:
-            return
-        if number != self._phase:
+        number = self._number(epoch)
+        if number >= 0 and number != self._phase:
             self._enter(number, epoch)
         self._follow_rate(number, epoch)
         if number != self._flags_phase:
@@ -196,6 +206,11 @@ class PhasedTraining(ResumableCallback):
         # The rate of that phase, or what a callback made of it since, came back with the optimizer.
         self._phase, self._base_rates, self._before = int(state["phase"]), state["base_rates"], state["before"]
         self._rates_changed = any(phase.sets_rate for phase in self.phases[: self._phase + 1])
+        self._set_flags(self._phase)
+
+    def _number(self, epoch):
+        """Which phase an epoch is in, -1 before the first."""
+        return max((i for i, phase in enumerate(self.phases) if phase.start_epoch <= epoch), default=-1)
 
     def _enter(self, number, epoch):
         """Sets what the phases up to this one ask for, as if each had been gone through."""
@@ -239,7 +254,7 @@ class PhasedTraining(ResumableCallback):
         phase = self.phases[number]
         if self._narrowing is not None:
             self._narrowing.widen()
-        self._flags_phase = -1
+        self._flags_phase = None
         for i, layer in enumerate(find_layers(self.model, phase.reinitialize, "reinitialize")):
             seed = int(np.random.SeedSequence([self.seed, phase.start_epoch, i]).generate_state(1)[0])
             reinitialize(layer, seed)
@@ -247,9 +262,9 @@ class PhasedTraining(ResumableCallback):
             reset_slots(self.model.optimizer, [v for v in self._ever_trained if id(v) in own])
 
     def _set_flags(self, number):
-        self._flags_phase = number
-        if self._flags is None:
+        if self._flags is None or self._narrowing is None:
             return
+        self._flags_phase = number
         self._narrowing.widen()
         self._flags.restore()
         self._apply_flags(number)
@@ -258,11 +273,11 @@ class PhasedTraining(ResumableCallback):
 
     def _apply_flags(self, number):
         """Flags of a phase, from those before training."""
-        setting = [
-            phase for phase in self.phases[: number + 1] if phase.trainable is not None or phase.frozen is not None
-        ]
-        batchnorm = self.phases[number].train_batchnorm
-        last = setting[-1] if setting else None
+        past = self.phases[: number + 1]
+        since = max((i for i, phase in enumerate(past) if phase.chooses_layers), default=0)
+        said = [phase.train_batchnorm for phase in past[since:] if phase.train_batchnorm is not None]
+        batchnorm = said[-1] if said else None
+        last = past[since] if past and past[since].chooses_layers else None
         if last is not None and last.trainable is not True:
             chosen = find_layers(self.model, last.frozen or last.trainable or [], self.argument)
             set_trainable(self.model, chosen, last.trainable is None, batchnorm)
@@ -296,7 +311,16 @@ class PhasedTraining(ResumableCallback):
                 "Compile the model again before this fit, with the layers as they are to be after it."
             )
 
-    def _check_rates(self):
+    def _check_beside(self):
+        others = [c for c in self._beside or () if isinstance(c, PhasedTraining) and c is not self]
+        for said in ("sets_flags", "sets_rate"):
+            both = [c for c in (self, *others) if any(getattr(phase, said) for phase in c.phases)]
+            if len(both) > 1 and both[0] is self:
+                what = "what trains" if said == "sets_flags" else "the learning rate"
+                raise ValueError(
+                    f"Two callbacks set {what}. Received: {type(both[0]).__name__} and {type(both[1]).__name__}. Put the "
+                    "phases of both into one PhasedTraining."
+                )
         if not any(phase.sets_rate for phase in self.phases):
             return
         if self._base_rates is None:
@@ -304,31 +328,34 @@ class PhasedTraining(ResumableCallback):
                 "`learning_rate` and `learning_rate_factor` cannot change a learning rate that follows a schedule. Compile the "
                 "optimizer with a number, and give phases a schedule or a function."
             )
-        names = [type(callback).__name__ for callback in self._beside or ()]
-        if "LearningRateScheduler" in names:
+        if self._stands_beside("LearningRateScheduler"):
             raise ValueError(
                 "LearningRateScheduler sets the learning rate of every epoch and would undo what a phase sets. Give the phases "
                 "`learning_rate` as a function of the epoch, and leave LearningRateScheduler out."
             )
-        if "ReduceLROnPlateau" in names and any(callable(phase.learning_rate) for phase in self.phases):
+        if self._stands_beside("ReduceLROnPlateau") and any(callable(phase.learning_rate) for phase in self.phases):
             raise ValueError(
                 "ReduceLROnPlateau changes a learning rate that a phase sets anew in every epoch. Give the phase a number."
             )
+
+    def _stands_beside(self, name):
+        return any(isinstance(callback, getattr(keras.callbacks, name)) for callback in self._beside or ())
 
     def _put_back(self):
         """Everything as it was before training."""
         if self._before is not None:
             self.sampler.set_target(self._before)
-        if self._rates_changed:
+        if self._rates_changed and self._base_rates is not None:
             set_learning_rates(self._fitted.optimizer, self._base_rates)
         if self._flags is not None:
             if self._narrowing is not None:
                 self._narrowing.widen()
             self._flags.restore()
-            if self._flags_phase >= 0:
-                rebuild_train_function(self._fitted)
+            rebuild_train_function(self._fitted)
         self._before, self._rates_changed, self._flags, self._narrowing = None, False, None, None
-        self._flags_phase = -1
+        self._flags_phase = None
+        if self._fitted is not None and self in vars(self._fitted).get(BEGUN, ()):
+            vars(self._fitted)[BEGUN].remove(self)
 
 
 class TwoPhaseLearning(PhasedTraining):

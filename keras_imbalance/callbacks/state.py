@@ -64,6 +64,7 @@ class TrainingState(Callback):
                 raise ValueError(f"`sampler` must be a sampler or a list of samplers. Received: {type(given)}.")
         self._parts: list = []
         self._restored = False
+        self._from_backup = False  # whether a callback of Keras says from which epoch to go on
 
     def set_params(self, params: Any) -> None:
         super().set_params(params)
@@ -73,6 +74,7 @@ class TrainingState(Callback):
         stateful = [callback for callback in beside if _has_state(callback)]
         self._check_order(beside, stateful)
         samplers = [callback.sampler for callback in stateful if getattr(callback, "sampler", None) is not None]
+        self._from_backup = any(isinstance(callback, keras.callbacks.BackupAndRestore) for callback in beside)
         unique = {id(sampler): sampler for sampler in (*self._given, *samplers)}
         self._parts = [*unique.values(), *stateful]
         for callback in stateful:
@@ -119,6 +121,11 @@ class TrainingState(Callback):
                 f"The model must have the weights that epoch {epoch} starts from, after {state['steps']} optimizer steps. "
                 f"Received: a model after {taken}. The backup is of another moment: inside an epoch, of another run, or "
                 "written when the run was killed. It was left as it is; go on from a checkpoint of the end of an epoch."
+            )
+        if state["stopped"] and self._from_backup:
+            raise ValueError(
+                f"A callback had stopped the run after epoch {epoch}, before it was killed, and no epoch is left to train. The "
+                "backup was left as it is. Take its weights, or BackupAndRestore of keras_imbalance, which ends such a run."
             )
 
     def collect(self, epoch: int, arrays: dict[str, np.ndarray]) -> dict:
@@ -277,11 +284,16 @@ def write_state(path: str, state: Mapping, arrays: Mapping[str, np.ndarray]) -> 
     """Writes a state to `path` so that the file is there whole, or is what it was before."""
     text = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
     unfinished = f"{path}.unfinished"
-    with open(unfinished, "wb") as file:
-        np.savez(file, state=text, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "wb") as file:
+            np.savez(file, state=text, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+        raise
 
 
 def read_state(path: str) -> tuple[dict, dict[str, np.ndarray]]:

@@ -1,0 +1,151 @@
+"""Small data, models and callbacks for the tests of phases and of what a resume keeps."""
+
+import numpy as np
+
+from keras_imbalance import ArraySampler
+from keras_imbalance.backend import Metric, keras, ops
+from keras_imbalance.layer_selection import walk
+
+COUNTS = (60, 30, 10)
+
+
+def data(seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat([0, 1, 2], COUNTS))
+    return (rng.normal(size=(100, 4)) + labels[:, None]).astype("float32"), labels
+
+
+def make_sampler(seed=0, **arguments):
+    return ArraySampler(*data(), batch_size=25, seed=seed, **arguments)
+
+
+def make_model(optimizer=None, metrics=(), **arguments):
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((4,)),
+            layers.Dense(5, activation="relu", name="backbone"),
+            layers.BatchNormalization(name="norm"),
+            layers.Dense(3, name="head"),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer or keras.optimizers.SGD(0.1, momentum=0.9), loss, metrics=list(metrics), **arguments)
+    return model
+
+
+def fit(model, sampler, callbacks, epochs=4, **arguments):
+    return model.fit(sampler.dataset(), shuffle=False, epochs=epochs, callbacks=callbacks, verbose=0, **arguments)
+
+
+def weights_of(model):
+    """The weights of every layer with any of its own, by path, as arrays."""
+    found = {path: layer.get_weights() for path, layer, _ in walk(model) if layer.weights}
+    return {path: weights for path, weights in found.items() if not any(p.startswith(f"{path}/") for p in found)}
+
+
+def optimizer_values(model):
+    variables = model.optimizer.variables
+    return [ops.convert_to_numpy(v) for v in (variables() if callable(variables) else variables)]
+
+
+def same(one, other):
+    return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def changed(before, after):
+    """The paths of the layers whose weights differ in any bit."""
+    return {path for path in before if not same(before[path], after[path])}
+
+
+class Recorder(keras.callbacks.Callback):
+    """Weights before each epoch and after it, rate, distribution and flags of each epoch."""
+
+    def __init__(self, sampler=None):
+        super().__init__()
+        self.sampler = sampler
+        self.epochs, self.before, self.after, self.rates, self.shares, self.flags = [], [], [], [], [], []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epochs.append(epoch)
+        self.before.append(weights_of(self.model))
+        self.flags.append(all_flags(self.model))
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        self.rates.append(None if rate is None else float(ops.convert_to_numpy(rate)))
+        self.shares.append(None if self.sampler is None else self.sampler.distribution)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.after.append(weights_of(self.model))
+
+    def changed(self):
+        """For each epoch the layers that changed in it."""
+        return [changed(before, after) for before, after in zip(self.before, self.after, strict=True)]
+
+
+def all_flags(model):
+    layers = [model] + [layer for _, layer, _ in walk(model)]
+    return [(layer.name, layer.trainable, [v.trainable for v in layer.weights]) for layer in layers]
+
+
+class Seen(Metric):
+    """How many rows of each class train steps have seen in this epoch: `seen/0`, `seen/1`, ..."""
+
+    def __init__(self, num_classes=3, name="seen"):
+        super().__init__(name=name)
+        self.num_classes = num_classes
+        self.rows = self.add_variable((num_classes,), "zeros", name="rows")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        one_hot = ops.one_hot(ops.reshape(ops.cast(y_true, "int32"), (-1,)), self.num_classes)
+        self.rows.assign(self.rows + ops.cast(ops.sum(one_hot, axis=0), self.rows.dtype))
+
+    def result(self):
+        return {f"seen/{i}": self.rows[i] for i in range(self.num_classes)}
+
+
+class Tap(keras.callbacks.Callback):
+    """Rows of each class in every batch that was trained, from the running values of `Seen`: (epoch, counts)."""
+
+    def __init__(self):
+        super().__init__()
+        self.batches = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.so_far = epoch, np.zeros(3)
+
+    def on_train_batch_end(self, batch, logs=None):
+        total = np.array([float(logs[f"seen/{i}"]) for i in range(3)])
+        self.batches.append((self.epoch, total - self.so_far))
+        self.so_far = total
+
+    def stale(self, shares, batch_size):
+        """How many batches are not within a row of the share of each class in the epoch's distribution."""
+        return sum(
+            int((np.abs(counts - batch_size * np.asarray(shares[epoch])) > 1 + 1e-6).any())
+            for epoch, counts in self.batches
+        )
+
+
+class Break(Exception):
+    pass
+
+
+class BreakOff(keras.callbacks.Callback):
+    """Ends a fit by an exception, as an interrupted cell does: in a batch of an epoch, or at the end of one."""
+
+    def __init__(self, epoch, batch=None):
+        super().__init__()
+        self.at = epoch, batch
+        self.epoch = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.at == (self.epoch, batch):
+            raise Break
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.at == (epoch, None):
+            raise Break

@@ -1,0 +1,154 @@
+"""tau_normalize against its formula, layerwise_optimizer against steps of SGD by hand."""
+
+import numpy as np
+import pytest
+from kerases import keras_3_only
+
+from keras_imbalance import layerwise_optimizer, tau_normalize
+from keras_imbalance.backend import keras, ops
+
+rng = np.random.default_rng(0)
+
+
+def dense(kernel, bias):
+    layer = keras.layers.Dense(np.shape(kernel)[-1], name="logits")
+    layer.build((None, np.shape(kernel)[0]))
+    layer.set_weights([np.asarray(kernel), bias])
+    return layer
+
+
+@pytest.mark.parametrize("tau", [0, 0.3, 1.0, -0.5])
+@pytest.mark.parametrize("bias", ["zero", "keep"])
+def test_weights_are_divided_by_a_power_of_their_length(tau, bias):
+    kernel = rng.normal(size=(6, 4)) * [1e-3, 1.0, 30.0, 5.0]
+    layer = dense(kernel, np.arange(4.0))
+    tau_normalize(layer, tau, bias=bias)
+    got, got_bias = layer.get_weights()
+    np.testing.assert_allclose(got, kernel / np.linalg.norm(kernel, axis=0) ** tau, rtol=1e-5)
+    np.testing.assert_array_equal(got_bias, np.arange(4.0) if bias == "keep" else np.zeros(4))
+
+
+def test_scores_of_a_model_follow_and_all_lengths_are_one():
+    x = rng.normal(size=(20, 6)).astype("float32")
+    kernel = rng.normal(size=(6, 3)) * [1.0, 4.0, 0.1]
+    layer = dense(kernel, np.zeros(3))
+    model = keras.Sequential([keras.Input((6,)), layer])
+    tau_normalize(layer)
+    expected = x @ kernel / np.linalg.norm(kernel, axis=0)
+    np.testing.assert_allclose(ops.convert_to_numpy(model(x)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(layer.get_weights()[0], axis=0), 1, rtol=1e-6)
+
+
+def test_a_kernel_of_any_rank_and_a_layer_without_bias():
+    layer = keras.layers.Conv2D(3, 2, use_bias=False)
+    layer.build((None, 5, 5, 2))
+    kernel = layer.get_weights()[0].astype(float)
+    tau_normalize(layer, 0.5)
+    norms = np.sqrt((kernel.reshape(-1, 3) ** 2).sum(axis=0))
+    np.testing.assert_allclose(layer.get_weights()[0], kernel / np.sqrt(norms), rtol=1e-5)
+
+
+def test_bad_arguments_of_tau_normalize():
+    good = dense(np.ones((2, 2)), np.zeros(2))
+    for arguments, message in (
+        ((keras.layers.Dense(2),), "`layer` must be a built layer with a kernel"),
+        ((keras.layers.Dropout(0.5),), "`layer` must be a built layer with a kernel"),
+        ((good, float("nan")), "`tau` must be a finite number. Received: tau=nan"),
+        ((good, "1"), "`tau` must be a finite number"),
+        ((good, True), "`tau`"),
+        ((good, 1.0, "drop"), "`bias` must be 'zero' or 'keep'. Received: bias='drop'"),
+        ((dense([[1.0, 0.0], [1.0, 0.0]], np.zeros(2)),), r"only 0 for \[1\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tau_normalize(*arguments)
+    np.testing.assert_array_equal(good.get_weights()[0], np.ones((2, 2)))
+
+
+def linear_model():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    trunk = keras.Sequential([keras.Input((4,)), layers.Dense(5, name="a"), layers.Dense(4, name="b")], name="trunk")
+    return keras.Sequential([keras.Input((4,)), trunk, layers.Dense(2, name="head")])
+
+
+X = rng.normal(size=(12, 4)).astype("float32")
+Y = rng.normal(size=(12, 2)).astype("float32")
+
+
+def steps_by_hand(weights, rates, steps, momentum):
+    """Mean squared error of three linear layers, SGD with momentum, in float64."""
+    w = [np.asarray(part, float) for part in weights]
+    m = [np.zeros_like(part) for part in w]
+    for _ in range(steps):
+        h1 = X @ w[0] + w[1]
+        h2 = h1 @ w[2] + w[3]
+        d = 2 * (h2 @ w[4] + w[5] - Y) / Y.size
+        d2 = d @ w[4].T
+        d1 = d2 @ w[2].T
+        gradients = [X.T @ d1, d1.sum(0), h1.T @ d2, d2.sum(0), h2.T @ d, d.sum(0)]
+        for i, g in enumerate(gradients):
+            m[i] = momentum * m[i] - rates[i // 2] * g
+            w[i] = w[i] + m[i]
+    return w
+
+
+FACTORS = {
+    "names": ({"a": 0.1, "b": 0.5}, [0.1, 0.5, 1]),
+    "path": ({"trunk/a": 3.0}, [3, 1, 1]),
+    "pattern": ({"trunk*": 0.25}, [0.25, 0.25, 1]),
+    "container": ({"trunk": 0.2, "head": 2}, [0.2, 0.2, 2]),
+}
+
+
+@keras_3_only("no MultiOptimizer")
+@pytest.mark.parametrize("name", FACTORS)
+def test_every_layer_takes_steps_at_its_own_rate(name):
+    factors, expected = FACTORS[name]
+    model = linear_model()
+    weights = model.get_weights()
+    model.compile(layerwise_optimizer(model, keras.optimizers.SGD(0.05, momentum=0.9), factors), "mean_squared_error")
+    model.fit(X, Y, batch_size=12, epochs=4, shuffle=False, verbose=0)
+    by_hand = steps_by_hand(weights, 0.05 * np.array(expected), 4, 0.9)
+    for got, wanted in zip(model.get_weights(), by_hand, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
+
+
+@keras_3_only("no MultiOptimizer")
+def test_layers_may_be_given_themselves():
+    model = linear_model()
+    head = model.get_layer("head")
+    optimizer = layerwise_optimizer(model, keras.optimizers.Adam(0.5), {head: 0.5})
+    assert [float(part.learning_rate) for part in optimizer.optimizers] == [0.25, 0.5]
+    assert optimizer._optimizer_map(head.kernel) is optimizer.optimizers[0]
+    assert optimizer._optimizer_map(model.get_layer("trunk").get_layer("a").kernel) is optimizer.optimizers[1]
+
+
+@keras_3_only("no MultiOptimizer")
+def test_bad_arguments_of_layerwise_optimizer():
+    model, sgd = linear_model(), keras.optimizers.SGD(0.1)
+    schedule = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))
+    for optimizer, factors, message in (
+        (sgd, {"tail": 0.1}, r"`factors` must name layers of the model. Received: 'tail'.*'trunk/a'"),
+        (sgd, {"a": 0}, "`factors` must be finite and more than 0. Received: 'a': 0"),
+        (sgd, {"a": float("inf")}, "`factors` must be finite"),
+        (sgd, {"a": "slow"}, "`factors` must be finite"),
+        (sgd, {"trunk": 0.1, "trunk/a": 0.2}, "`factors` must name each layer once.*'a'"),
+        (schedule, {"a": 0.1}, "`optimizer` must have a learning rate that is a number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            layerwise_optimizer(model, optimizer, factors)
+
+
+@keras_3_only("no MultiOptimizer")
+def test_layers_that_share_a_path_are_an_error_or_share_a_factor():
+    def tower(name):
+        inputs = keras.Input((4,))
+        return keras.Model(inputs, keras.layers.Dense(2, name="a")(inputs), name=name)
+
+    inputs, left, right = keras.Input((4,)), tower("left"), tower("right")
+    model = keras.Model(inputs, keras.layers.Add()([left(inputs), right(inputs)]))
+    assert [v.path for v in left.weights] == [v.path for v in right.weights]
+    with pytest.raises(ValueError, match="two variables of the path 'a/kernel'"):
+        layerwise_optimizer(model, keras.optimizers.SGD(0.1), {"left/a": 0.1})
+    optimizer = layerwise_optimizer(model, keras.optimizers.SGD(0.1), {"a": 0.1})
+    assert all(optimizer._optimizer_map(v) is optimizer.optimizers[0] for v in model.weights)
