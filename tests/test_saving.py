@@ -101,7 +101,7 @@ def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(lo
         PriorCorrection(np.array([70, 20, 10]), [0.9, 0.09, 0.01], name="honest"),
         PriorCorrection([70, 20, 10], [0.9, 0.09, 0.01], from_logits=True, dtype="mixed_bfloat16"),
         MinimumExpectedCost(np.array(COSTS), name="decision"),
-        MinimumExpectedCost(COSTS, from_logits=True),
+        MinimumExpectedCost((1 - np.eye(3)).tolist(), from_logits=True),
         CosineDense(3, kernel_initializer="ones"),
     ],
     ids=lambda layer: layer.name,
