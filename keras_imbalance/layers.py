@@ -134,9 +134,8 @@ class PriorCorrection(Layer):
     """
 
     def __init__(self, train_prior: Any, true_prior: Any, from_logits: bool = False, **kwargs: Any):
-        super().__init__(
-            autocast=False, **kwargs
-        )  # half precision must not round the probabilities before they are read
+        # Without autocast, so that half precision does not round the probabilities before they are read.
+        super().__init__(autocast=False, **kwargs)
         self.log_ratio = log_ratio(train_prior, true_prior)
         self.train_prior = np.asarray(train_prior).tolist()
         self.true_prior = np.asarray(true_prior).tolist()
