@@ -54,7 +54,7 @@ def long_tailed_mnist(seed, path=None):
         path: file with x_train, y_train, x_test, y_test. Defaults to None: ../shared/data/mnist.npz beside the checkout, else
             what keras.datasets.mnist downloads.
     """
-    x, y, x_test, y_test = _mnist(path)
+    (x, y), (x_test, y_test) = mnist(path)
     rng, train, validation = np.random.default_rng(seed), [], []
     for digit, rows in enumerate(exponential_profile(10, MOST_ROWS, IMBALANCE)):
         drawn = rng.permutation(np.flatnonzero(y == digit))[: rows + rows // VALIDATION_PART]
@@ -64,11 +64,12 @@ def long_tailed_mnist(seed, path=None):
     return Rows(*parts, (x_test, y_test), 10)
 
 
-def _mnist(path):
+def mnist(path=None):
+    """MNIST's training and test rows, images in [0, 1] with a channel axis; `path` as in `long_tailed_mnist`."""
     if path is None and not MNIST.exists():
         (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
     else:
         with np.load(MNIST if path is None else path) as file:
             x, y, x_test, y_test = (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
     x, x_test = ((images[..., None] / 255).astype("float32") for images in (x, x_test))
-    return x, y.astype("int32"), x_test, y_test.astype("int32")
+    return (x, y.astype("int32")), (x_test, y_test.astype("int32"))

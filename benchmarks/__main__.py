@@ -1,0 +1,50 @@
+"""Every benchmark, one after another, as one Markdown page.
+
+Run: python -m benchmarks [--only losses sampling ...] [--output FILE.md]
+
+An hour on two cores; what it prints is the page that README's figures come from.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CLAIMS = {
+    "losses": "A loss costs little more than plain cross-entropy",
+    "loss_accuracy": "Losses and gradients are right at every logit",
+    "sampling": "Rebalanced batches come as fast as Keras's own",
+    "tomek": "Tomek links are found fast, and they are the right ones",
+    "metrics": "Per-class metrics cost little in fit",
+    "import_time": "Importing the package costs little",
+    "ensemble": "Balanced bagging is as good as imbalanced-learn's around Keras, and faster",
+    "effect": "What each method does for rare classes",
+    "buda": "Oversampling, undersampling, two-phase learning and thresholding on MNIST with step imbalance",
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="NAME", help="some of them")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks.md"), help="the page")
+    arguments = parser.parse_args()
+    page, failed = ["# Benchmarks"], []
+    for name in arguments.only:
+        print(f"{name} ...", flush=True)
+        start = time.perf_counter()
+        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], capture_output=True, text=True, check=False)
+        took = time.perf_counter() - start
+        print(f"{name}: {took:.0f} s, exit status {done.returncode}", flush=True)
+        page += [f"## {CLAIMS[name]}", f"`python -m benchmarks.{name}`, {took:.0f} s", done.stdout.strip()]
+        if done.returncode:
+            failed.append(name)
+            page.append("Failed:\n\n```text\n" + done.stderr[-2000:] + "\n```")
+        arguments.output.write_text("\n\n".join(page) + "\n", encoding="utf-8")
+    print(f"Wrote {arguments.output}")
+    if failed:
+        sys.exit(f"Failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
