@@ -67,8 +67,9 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
         A `keras.optimizers.MultiOptimizer`, for `compile`. PhasedTraining multiplies the rate of each of its parts.
 
     Raises:
-        ValueError: for a layer that the model lacks, that two entries name or that shares its path with another, a factor that is not positive, an optimizer whose
-            rate is a schedule, or a Keras without MultiOptimizer (before 3.15; with tf-keras use that of tensorflow-addons).
+        ValueError: for a layer that the model lacks, that two entries name or that shares its path with another, a factor that
+            is not positive, an optimizer whose rate is a schedule, or a Keras without MultiOptimizer (before 3.15; with
+            tf-keras use that of tensorflow-addons).
 
     Example:
     >>> from keras_imbalance.backend import keras

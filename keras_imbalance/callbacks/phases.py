@@ -162,7 +162,7 @@ class PhasedTraining(ResumableCallback):
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         # Where a fit was broken off, of this callback or of another with this model.
-        for begun in (self, *vars(model).pop(BEGUN, ())):
+        for begun in (self, *model.__dict__.pop(BEGUN, ())):
             begun._put_back()
         self._fitted = model
         # Read before any callback restores a backup, whose rate may be that of a later phase already.
@@ -171,7 +171,7 @@ class PhasedTraining(ResumableCallback):
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._phase, self._flags_phase, self._before, self._rates_changed = -1, None, None, False
         self._check_beside()
-        vars(self.model).setdefault(BEGUN, []).append(self)  # not by setattr, for Keras would look into it
+        self.model.__dict__.setdefault(BEGUN, []).append(self)  # not by setattr, for Keras would look into it
         for phase in self.phases:
             for name in ("trainable", "frozen", "reinitialize"):
                 wanted = getattr(phase, name)
@@ -220,9 +220,9 @@ class PhasedTraining(ResumableCallback):
                     self._before = self.sampler.state_dict()["distribution"]
                 self.sampler.set_target(phase.target)
             if phase.learning_rate_factor is not None:
-                self._set_rates([rate * phase.learning_rate_factor for rate in self._base_rates])
+                self._set_rates([rate * phase.learning_rate_factor for rate in self._base_rates or ()])
             elif phase.learning_rate is not None and not callable(phase.learning_rate):
-                self._set_rates([float(phase.learning_rate)] * len(self._base_rates))
+                self._set_rates([float(phase.learning_rate)] * len(self._base_rates or ()))
             if phase.reinitialize and phase.start_epoch == epoch:
                 self._reinitialize(i)
             if self.verbose and phase.start_epoch == epoch:
@@ -244,7 +244,7 @@ class PhasedTraining(ResumableCallback):
             into *= self.params["steps"]
         rate = float(ops.convert_to_numpy(phase.learning_rate(into)))
         _check_positive(rate, "learning_rate", zero=True)
-        self._set_rates([rate] * len(self._base_rates))
+        self._set_rates([rate] * len(self._base_rates or ()))
 
     def _set_rates(self, rates):
         set_learning_rates(self.model.optimizer, rates)
@@ -354,8 +354,8 @@ class PhasedTraining(ResumableCallback):
             rebuild_train_function(self._fitted)
         self._before, self._rates_changed, self._flags, self._narrowing = None, False, None, None
         self._flags_phase = None
-        if self._fitted is not None and self in vars(self._fitted).get(BEGUN, ()):
-            vars(self._fitted)[BEGUN].remove(self)
+        if self._fitted is not None and self in self._fitted.__dict__.get(BEGUN, ()):
+            self._fitted.__dict__[BEGUN].remove(self)
 
 
 class TwoPhaseLearning(PhasedTraining):

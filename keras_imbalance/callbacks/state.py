@@ -283,10 +283,11 @@ def part_state(part: Any) -> dict:
 def write_state(path: str, state: Mapping, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes a state to `path` so that the file is there whole, or is what it was before."""
     text = np.frombuffer(json.dumps(state).encode(), dtype=np.uint8)
+    entries: dict[str, Any] = {"state": text, **arrays}
     unfinished = f"{path}.unfinished"
     try:
         with open(unfinished, "wb") as file:
-            np.savez(file, state=text, **arrays)
+            np.savez(file, **entries)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
