@@ -14,9 +14,13 @@ CLASSES = ["text", "horizontal_line", "picture", "vertical_line", "graphic"]
 FIGURES = ["confusion_matrices.png", "recall_and_sampling.png"]
 
 
-def run_page_blocks(folder, *arguments):
-    command = [sys.executable, str(EXAMPLES / "page_blocks.py"), "--epochs", "2", *arguments]
+def run(example, folder, *arguments):
+    command = [sys.executable, str(EXAMPLES / f"{example}.py"), *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+
+
+def run_page_blocks(folder, *arguments):
+    return run("page_blocks", folder, "--epochs", "2", *arguments)
 
 
 @pytest.fixture(scope="module", params=[("class_balanced", "1"), ("focal", "2")], ids="-".join)
@@ -64,3 +68,76 @@ def test_page_blocks_refuses(tmp_path, argument):
     assert argument[0] in done.stderr
     assert argument[1] in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def numbers(line):
+    return [float(number) for number in re.findall(r"-?\d+\.\d+|\d+", line)]
+
+
+def check_picture(path):
+    image = imread(path)
+    assert min(image.shape[:2]) >= 400
+    assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 20
+
+
+@pytest.mark.slow
+def test_rare_event_puts_the_probabilities_back(tmp_path):
+    done = run("rare_event", tmp_path, "--epochs", "5", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    rows = {
+        name: numbers(line.removeprefix(name))
+        for line in done.stdout.splitlines()
+        for name in ("ensemble at 0.5", "corrected at 0.5", "corrected, by cost")
+        if line.startswith(name)
+    }
+    before, after, by_cost = rows.values()
+    assert before[0] == pytest.approx(after[0], abs=0.002)  # the ranking stays
+    assert after[1] < before[1] / 2  # the Brier score falls
+    assert after[2] < before[2]  # and so does the recall at 0.5
+    assert by_cost[2] > after[2]
+    check_picture(tmp_path / "figures" / "reliability.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("example", "rows", "picture"),
+    [
+        ("long_tailed_images", ["plain", "logit adjustment", "classifier retraining"], "long_tailed_images.png"),
+        ("two_phase_transfer", ["all at once", "phase by phase"], "two_phase_transfer.png"),
+        ("multi_label", ["cross-entropy, tuned", "asymmetric loss, tuned"], "multi_label.png"),
+    ],
+)
+def test_an_example_prints_a_row_for_each_way_and_draws(example, rows, picture, tmp_path):
+    done = run(example, tmp_path, "--epochs", "3", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    for row in rows:
+        line = next(line for line in done.stdout.splitlines() if re.match(rf"{row}  ", line))
+        scores = numbers(line)
+        assert len(scores) >= 4
+        assert all(0 <= score <= 1 for score in scores)
+    check_picture(tmp_path / "figures" / picture)
+
+
+@pytest.mark.slow
+def test_the_stream_is_balanced_and_its_probabilities_are_put_back(tmp_path):
+    done = run("streaming_tfrecord", tmp_path, "--epochs", "2", "--rows", "16000", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    honest, fraud = (
+        numbers(next(x for x in done.stdout.splitlines() if x.startswith(f"{name}  "))) for name in ("honest", "fraud")
+    )
+    assert honest[0] + fraud[0] == pytest.approx(16000, abs=8)
+    assert fraud[1] == pytest.approx(honest[1], rel=0.25)
+    assert fraud[3] < fraud[2]
+    assert fraud[3] == pytest.approx(fraud[4], abs=0.02)
+    check_picture(tmp_path / "figures" / "streaming_precision_recall.png")
+
+
+@pytest.mark.slow
+def test_images_of_a_file(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(10), 30)
+    x = (rng.integers(0, 60, size=(300, 12, 12)) + 19 * y[:, None, None]).astype("uint8")
+    np.savez(tmp_path / "images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    done = run("long_tailed_images", tmp_path, "--epochs", "2", "--data", "images.npz")
+    assert done.returncode == 0, done.stderr
+    assert "[30, 18, 11," in done.stdout
