@@ -73,6 +73,7 @@ METRICS = {
     ),
 }
 LAYERS = {
+    "ClassScaling": lambda: ki.ClassScaling(),
     "CosineDense": lambda: ki.CosineDense(3),
     "MinimumExpectedCost": lambda: ki.MinimumExpectedCost(COSTS),
     "PriorCorrection": lambda: ki.PriorCorrection(COUNTS, [1, 2, 3, 4], from_logits=True),
