@@ -9,6 +9,7 @@ the way and repeats or drops rows so that a batch holds as much fraud as honest 
 
 import resource
 import tempfile
+import warnings
 from pathlib import Path
 
 from common import VERBOSE, ShortBar, at_least, parser_of, print_table, save
@@ -75,6 +76,8 @@ def main():
     parser.add_argument("--rows", type=at_least(8000), default=100_000, help="rows in the files")
     arguments = parser.parse_args()
     keras.utils.set_random_seed(arguments.seed)
+    # Keras says so at the end of every epoch on a dataset whose length nobody knows.
+    warnings.filterwarnings("ignore", message="Your input ran out of data")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         print(f"Writing {arguments.rows} rows into {SHARDS} files", flush=True)
