@@ -20,8 +20,16 @@ NOT_SLOTS = ("_variables", "_trainable_variables", "_model_variables_moving_aver
 def parts(optimizer: Any) -> list:
     """The optimizer and those that it is made of: the inner one of a scaled loss, or those of a MultiOptimizer."""
     inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is None and on_demand(optimizer):  # Lookahead and MovingAverage of tensorflow-addons
+        inner = getattr(optimizer, "_optimizer", None)
     inners = [inner] if inner is not None else list(getattr(optimizer, "optimizers", ()))
+    inners += [spec["optimizer"] for spec in getattr(optimizer, "optimizer_specs", ())]  # its MultiOptimizer
     return [optimizer, *inners]
+
+
+def on_demand(optimizer: Any) -> bool:
+    """Whether the optimizer makes slots when it first needs them, as do the legacy ones of tf-keras."""
+    return not hasattr(optimizer, "build")
 
 
 def learners(optimizer: Any) -> list:
@@ -34,9 +42,11 @@ def learning_rates(optimizer: Any) -> list[float] | None:
     """The learning rate of each of `learners`, or None where one follows a schedule and cannot be set."""
     rates = []
     for learner in learners(optimizer):
-        if isinstance(learner.get_config()["learning_rate"], Mapping) or not hasattr(learner.learning_rate, "assign"):
+        rate = learner.learning_rate  # a number before the first step of a legacy optimizer
+        settable = hasattr(rate, "assign") or isinstance(rate, (int, float))
+        if isinstance(learner.get_config()["learning_rate"], Mapping) or not settable:
             return None
-        rates.append(float(ops.convert_to_numpy(learner.learning_rate)))
+        rates.append(float(ops.convert_to_numpy(rate)))
     return rates
 
 
@@ -47,13 +57,20 @@ def set_learning_rates(optimizer: Any, rates: Sequence[float]) -> None:
 
 
 def is_built(optimizer: Any) -> bool:
-    """Whether the optimizer has made its slots."""
-    return bool(getattr(optimizer, "built", False) or getattr(optimizer, "_built", False))
+    """Whether the optimizer has made its slots, or makes them without being asked to."""
+    return bool(getattr(optimizer, "built", False) or getattr(optimizer, "_built", False) or on_demand(optimizer))
 
 
 def steps_taken(optimizer: Any) -> int:
     """How many steps the optimizer has taken."""
-    return int(ops.convert_to_numpy(learners(optimizer)[0].iterations))
+    return int(learners(optimizer)[0].iterations.numpy())
+
+
+def places(optimizer: Any) -> dict | None:
+    """The place of each variable, by its key, in the lists of an optimizer that is built; None where it keeps no lists."""
+    if "_trainable_variables" in vars(optimizer):
+        return {optimizer._var_key(v): i for i, v in enumerate(vars(optimizer)["_trainable_variables"])}
+    return vars(optimizer).get("_index_dict")  # tf-keras
 
 
 class Narrowing:
@@ -64,30 +81,31 @@ class Narrowing:
     """
 
     def __init__(self, optimizer: Any):
-        self._whole = [(part, self._lists(part)) for part in parts(optimizer) if is_built(part)]
+        self._whole = [
+            (part, self._lists(part), place)
+            for part in parts(optimizer)
+            if is_built(part) and (place := places(part)) is not None
+        ]
 
     def knows(self, variables: Sequence[Any]) -> bool:
         """Whether the optimizer was built over all of these variables."""
-        part, lists = self._whole[0]
-        return {part._var_key(v) for v in variables} <= {part._var_key(v) for v in lists["_trainable_variables"]}
+        return all({part._var_key(v) for v in variables} <= set(place) for part, _, place in self._whole[:1])
 
     def narrow(self, variables: Sequence[Any]) -> None:
         """From now on only these variables, in this order, are the optimizer's."""
-        for part, lists in self._whole:
-            place = {part._var_key(v): i for i, v in enumerate(lists["_trainable_variables"])}
-            places = [place[key] for key in map(part._var_key, variables) if key in place]
+        for part, lists, place in self._whole:
+            chosen = [place[key] for key in map(part._var_key, variables) if key in place]
             # Not by setattr: Keras would take the model's variables for the optimizer's own.
             for name in LISTS:
                 if lists.get(name):
-                    vars(part)[name] = [lists[name][i] for i in places]
+                    vars(part)[name] = [lists[name][i] for i in chosen]
             index = lists.get("_trainable_variables_indices")
             if index is not None:
-                chosen = set(places)
-                vars(part)["_trainable_variables_indices"] = {key: i for key, i in index.items() if i in chosen}
+                vars(part)["_trainable_variables_indices"] = {key: i for key, i in index.items() if i in set(chosen)}
 
     def widen(self) -> None:
         """All variables are the optimizer's again."""
-        for part, lists in self._whole:
+        for part, lists, _ in self._whole:
             vars(part).update(lists)
 
     @staticmethod
@@ -106,7 +124,10 @@ def reset_slots(optimizer: Any, variables: Sequence[Any]) -> None:
     for learner in learners(optimizer):
         if not is_built(learner):
             continue
-        known = {learner._var_key(v): i for i, v in enumerate(learner._trainable_variables)}
+        known = places(learner)
+        if known is None:
+            _reset_made_on_demand(learner, variables)
+            continue
         own = [v for v in variables if learner._var_key(v) in known]
         if not own:
             continue
@@ -123,6 +144,18 @@ def reset_slots(optimizer: Any, variables: Sequence[Any]) -> None:
             average = learner._model_variables_moving_average[known[learner._var_key(variable)]]
             # A copy: Keras on JAX gives the memory of variables away in each step.
             average.assign(np.array(ops.convert_to_numpy(variable)))
+
+
+def _reset_made_on_demand(learner, variables):
+    """`reset_slots` of a legacy optimizer of tf-keras."""
+    names = learner.get_slot_names()
+    own = [v for v in variables if names and learner._slots.get(v._unique_id)]
+    if own:
+        fresh = type(learner).from_config(learner.get_config())
+        fresh._create_all_weights(own)
+        for variable in own:
+            for name in names:
+                learner.get_slot(variable, name).assign(fresh.get_slot(variable, name))
 
 
 def _are_slots(value, number):
