@@ -48,3 +48,27 @@ def callbacks_beside(callback: Any) -> list | None:
         if owner is not callback and isinstance(owner, keras.callbacks.CallbackList):
             return list(owner.callbacks)
     return None
+
+
+def looks_at_data() -> bool:
+    """Whether Keras looks at one batch at this moment, to build a model, and will drop the rest of the iteration.
+
+    An input pipeline that is fetched ahead cannot tell by what is asked of it, and runs in threads of its own, so this looks
+    at what all threads do; were Keras to look in another way, such a look could count as an epoch again.
+    """
+    for frame in list(sys._current_frames().values()):
+        caller: Any = frame
+        while caller is not None:
+            if caller.f_code.co_name in ("_symbolic_build", "_maybe_symbolic_build"):
+                return True
+            caller = caller.f_back
+    return False
+
+
+def writes_files(model: Any) -> bool:
+    """Whether this process writes what all that train `model` need: the first worker does, and a process that is alone."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is not None:
+        return strategy.extended.should_checkpoint
+    jax = sys.modules.get("jax")
+    return jax is None or keras.backend.backend() != "jax" or jax.process_index() == 0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Callback, keras, ops
-from keras_imbalance.backend.training import callbacks_beside, start_at, state_variables
+from keras_imbalance.backend.training import callbacks_beside, start_at, state_variables, writes_files
 from keras_imbalance.optimizer_state import is_built, steps_taken
 
 FORMAT = "keras_imbalance.training_state.1"
@@ -88,10 +88,13 @@ class TrainingState(Callback):
         self.restore(epoch)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        os.makedirs(self.directory, exist_ok=True)
         # Keras saves the weights, but not where random layers are in their sequence of numbers.
         arrays = {f"random_{i}": _array(variable) for i, variable in enumerate(self._random_states())}
-        write_state(self._file(epoch + 1), self.collect(epoch + 1, arrays), arrays)
+        state = self.collect(epoch + 1, arrays)  # by all workers: reading a variable may take all of them
+        if not writes_files(self.model):
+            return
+        os.makedirs(self.directory, exist_ok=True)
+        write_state(self._file(epoch + 1), state, arrays)
         if self.keep is not None:
             for number in sorted(self._epochs())[: -self.keep]:
                 os.remove(self._file(number))
@@ -211,7 +214,8 @@ class BackupAndRestore(TrainingState):
     the same arguments, ends with the weights of a run that was not, to the bit under deterministic operations. `History` holds
     the epochs since the restart.
 
-    Put it last in the list of callbacks.
+    Put it last in the list of callbacks. Where several workers train one model, the first of them writes and all read, from a
+    folder that they share.
 
     Args:
         backup_dir: folder of the backup, of one run alone.
@@ -256,15 +260,17 @@ class BackupAndRestore(TrainingState):
         start_at(self.model, None)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        os.makedirs(self.directory, exist_ok=True)
         arrays: dict[str, np.ndarray] = {}
         for kind, variables in self._variables().items():
             arrays.update({f"{kind}_{i}": _array(variable) for i, variable in enumerate(variables)})
-        write_state(self._file_of_backup, self.collect(epoch + 1, arrays), arrays)
+        state = self.collect(epoch + 1, arrays)
+        if writes_files(self.model):
+            os.makedirs(self.directory, exist_ok=True)
+            write_state(self._file_of_backup, state, arrays)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         start_at(self.model, None)
-        if self.delete_checkpoint and os.path.exists(self._file_of_backup):
+        if self.delete_checkpoint and writes_files(self.model) and os.path.exists(self._file_of_backup):
             os.remove(self._file_of_backup)
 
     def _variables(self):
@@ -337,7 +343,7 @@ def _json_number(value):
 
 
 def _array(variable):
-    value = np.asarray(ops.convert_to_numpy(variable))
+    value = np.asarray(variable.numpy())  # a variable of several workers has no other way
     # What NumPy has no name for, such as bfloat16, fits into float32 without loss.
     return value if value.dtype.kind in "biufc" else value.astype(np.float32)
 

@@ -2,15 +2,18 @@
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from keras_imbalance.backend.training import looks_at_data
 from keras_imbalance.class_counts import check_distribution, count_classes
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs, rounded
 from keras_imbalance.sampling.inputs import arrays_of, class_of_rows, common_length, spec_of, whole_number
+from keras_imbalance.sampling.shards import Parts, one_part, parts_of_worker, places_of_part
 from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 
 EPOCH_SIZES = ("natural", "undersample", "oversample")
@@ -31,6 +34,8 @@ class _Epoch:
         made: new points of every class that were made before `(C,)`.
         limit: rows of every class that the epoch draws before it makes new points `(C,)`.
         seed: the sampler's.
+        parts: which parts of every batch are wanted.
+        look: whether Keras looks at the first batch and drops the rest, however much of it is fetched ahead.
     """
 
     def __init__(
@@ -41,6 +46,8 @@ class _Epoch:
         made: np.ndarray,
         limit: np.ndarray,
         seed: int,
+        parts: Parts,
+        look: bool,
     ):
         self.number = number
         self.distribution = distribution
@@ -51,9 +58,10 @@ class _Epoch:
         self.offset = float(rng.random())
         self.order = rng.permutation(np.flatnonzero(distribution > 0))
         self.counted = False
+        self.parts, self.look = parts, look
 
-    def rng(self, piece: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.number, piece + 1])
+    def rng(self, piece: int, *purpose: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.number, piece + 1, *purpose])
 
     def totals(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Rows drawn and points made of every class in all, once the epoch has given these places."""
@@ -130,6 +138,7 @@ class ArraySampler(LiveDistribution):
         super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
         self.batch_size = whole_number(batch_size, "batch_size")
         self.exact = bool(exact)
+        self._seeded = seed is not None
         self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
         self.epoch_rows = self._rows_of(epoch_size)
         self._passes = Passes(ids, self._counts, self.seed)
@@ -175,8 +184,40 @@ class ArraySampler(LiveDistribution):
             report[name] = {**seen, "passes": drawn / rows if rows else 0.0}
         return report
 
-    def dataset(self) -> tf.data.Dataset:
-        """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`."""
+    def dataset(self, num_shards: int = 1, index: int = 0) -> tf.data.Dataset:
+        """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`.
+
+        Several workers divide each batch: every one builds the sampler alike, with the same seed, and takes its own part. The
+        parts of a batch have no row in common and are together the batch that one process draws. Each has floor or ceil of its
+        share of every class. State and exposure are those of whole batches, the same in every worker.
+
+        Args:
+            num_shards: number of workers, which divides `batch_size`. Defaults to 1.
+            index: number of this worker, from 0.
+
+        Raises:
+            ValueError: for a number of workers that does not divide `batch_size`, or a sampler without a seed of its own.
+
+        Example:
+        >>> import numpy as np
+        >>> x, y = np.arange(100.0), np.repeat([0, 1], [90, 10])
+        >>> workers = [ArraySampler(x, y, batch_size=20, seed=0) for _ in range(2)]
+        >>> parts = [next(iter(worker.dataset(2, i))) for i, worker in enumerate(workers)]
+        >>> [int(labels.numpy().sum()) for _, labels in parts], set(parts[0][0].numpy()) & set(parts[1][0].numpy())
+        ([5, 5], set())
+        """
+        return self._dataset(one_part(num_shards, index))
+
+    def worker_dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one part for each of its own.
+
+        For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
+        `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.
+        """
+        return self._dataset(parts_of_worker(context))
+
+    def _dataset(self, parts):
+        parts.check(self.batch_size, self._seeded)
         signature = tf.nest.map_structure(spec_of, self._arrays)
 
         def pieces(generate, *epoch):
@@ -184,20 +225,20 @@ class ArraySampler(LiveDistribution):
 
         if self._batches_a_piece() >= FEW_BATCHES:
             # Handing small batches from thread to thread costs more than making them where they are wanted.
-            dataset = pieces(self._whole_epoch)
+            dataset = pieces(partial(self._whole_epoch, parts))
         else:
             # The first batch comes by itself: looking at it must not start the rest, which is fetched ahead.
-            epochs = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
+            begin = partial(self._begin, parts)
+            epochs = tf.data.Dataset.from_generator(begin, output_signature=tf.TensorSpec((), tf.int64))
             dataset = epochs.flat_map(
                 lambda epoch: pieces(self._first_piece, epoch).concatenate(
                     pieces(self._other_pieces, epoch).prefetch(2)
                 )
             )
-        options = tf.data.Options()
-        options.deterministic = True
+        options = parts.options()
         options.autotune.enabled = False
         dataset = dataset.with_options(options)
-        return dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches))
+        return dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches * parts.kept))
 
     def state_dict(self) -> dict:
         """What a resumed run needs to go on with the batches that would have come, as JSON types."""
@@ -262,29 +303,31 @@ class ArraySampler(LiveDistribution):
                 self._next = latest.number + 1
                 self._drawn, self._made = latest.totals(places)
 
-    def _begin(self) -> Iterator[int]:
+    def _begin(self, parts: Parts) -> Iterator[int]:
         self._settle()
         key = max(self._epochs, default=-1) + 1
         self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 32}
         shares = self._distribution.copy()
-        self._epochs[key] = _Epoch(self._next, shares, self._drawn, self._made, self._limit, self.seed)
+        self._epochs[key] = _Epoch(
+            self._next, shares, self._drawn, self._made, self._limit, self.seed, parts, looks_at_data()
+        )
         yield key
 
-    def _whole_epoch(self):
-        key = next(self._begin())
+    def _whole_epoch(self, parts):
+        key = next(self._begin(parts))
         yield from self._first_piece(key)
         yield from self._other_pieces(key)
 
     def _first_piece(self, key):
         epoch = self._epochs[int(key)]
-        epoch.counted = self.num_batches == 1
-        yield self._piece(epoch, 0, 1)
+        epoch.counted = self.num_batches == 1 and not epoch.look
+        yield from self._piece(epoch, 0, 1)
 
     def _other_pieces(self, key):
         epoch = self._epochs[int(key)]
-        epoch.counted = True
+        epoch.counted = not epoch.look
         for first, number in self._pieces()[1:]:
-            yield self._piece(epoch, first, number)
+            yield from self._piece(epoch, first, number)
 
     def _pieces(self):
         """First batch and number of batches of each piece of an epoch."""
@@ -298,6 +341,7 @@ class ArraySampler(LiveDistribution):
         return int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
 
     def _piece(self, epoch, first, number):
+        """Batches, or the wanted parts of them, stacked `(M, b, ...)`: all at once, or one by one where sizes differ."""
         classes = self._classes(epoch, epoch.places, first, number)
         flat = classes.reshape(-1)
         drawn, made = epoch.totals(epoch.places)
@@ -307,12 +351,33 @@ class ArraySampler(LiveDistribution):
         rows[~new] = self._passes.draw(flat[~new], drawn)
         if new.any():
             rows[new] = self._bases.draw(flat[new], made)
-        parts = tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), self._arrays)
-        if self._synthesizer is not None and new.any():
-            rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
-            places = np.flatnonzero(new)
-            self._synthesizer.place(tf.nest.flatten(parts[0]), places, rows[places], flat[places], rng)
-        return tf.nest.map_structure(lambda leaf: leaf.reshape(*classes.shape, *leaf.shape[1:]), parts)
+        if not new.any():
+            for places in self._wanted(epoch, classes, first):
+                yield _taken(self._arrays, rows[places])
+            return
+        # Every worker makes the new points of all, from the same random numbers.
+        batches = _taken(self._arrays, rows)
+        rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
+        places = np.flatnonzero(new)
+        self._synthesizer.place(tf.nest.flatten(batches[0]), places, rows[places], flat[places], rng)
+        if epoch.parts.number == 1:
+            yield tf.nest.map_structure(lambda leaf: leaf.reshape(*classes.shape, *leaf.shape[1:]), batches)
+            return
+        for places in self._wanted(epoch, classes, first):
+            yield _taken(batches, places)
+
+    def _wanted(self, epoch, classes, first):
+        """Places `(M, b)` of the wanted parts of batches `(K, B)`, batch after batch, one array or one a part."""
+        places = np.arange(classes.size).reshape(classes.shape)
+        number, begin, kept = epoch.parts
+        if number == 1:
+            return [places]
+        shift = epoch.rng(first, 2).integers(0, number, len(classes))
+        within = [places_of_part(classes, number, part, shift) for part in range(begin, begin + kept)]
+        parts = [np.take_along_axis(places, part, axis=1) for part in within]
+        if len({part.shape for part in parts}) > 1:
+            return parts
+        return [np.stack(parts, axis=1).reshape(len(classes) * kept, -1)]
 
     def _beyond_own_rows(self, epoch, classes):
         """Which places, bool `(P,)`, come after all rows of their class in this epoch: those of new points."""
@@ -359,3 +424,7 @@ class ArraySampler(LiveDistribution):
 
     def _counted(self, classes):
         return np.bincount(classes.reshape(-1), minlength=self.num_classes)
+
+
+def _taken(arrays, rows):
+    return tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), arrays)

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_imbalance.backend.training import looks_at_data
 from keras_imbalance.class_counts import check_counts, check_distribution, target_distribution
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 from keras_imbalance.sampling.inputs import whole_number
+from keras_imbalance.sampling.shards import one_part, parts_of_worker
 
 STATE_KEYS = ("seed", "epoch", "counts", "drawn", "distribution")
 
@@ -47,6 +49,7 @@ class _Pass:
         # What was owed to a class and not given yet: totals stay within one row of what the shares ask.
         self.owed = self.rng.random(len(read))
         self.counted = False
+        self.look = False  # whether Keras looks at the first batch and drops the rest
 
     def draw(self, ids: np.ndarray) -> int:
         """Decides how often each row of a block is passed on; gives the number of pieces in which its copies come."""
@@ -148,6 +151,7 @@ class StreamSampler(LiveDistribution):
             raise ValueError(f"`batched` must be None, True or False. Received: batched={batched!r}.")
         self.batch_size = whole_number(batch_size, "batch_size")
         self.block_size = whole_number(block_size, "block_size")
+        self._seeded = seed is not None
         self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
         self._known = None if class_counts is None else check_counts(class_counts, "class_counts")
         if self._known is None and num_classes is None:
@@ -201,12 +205,44 @@ class StreamSampler(LiveDistribution):
         self._settle()
         return self._drawn.copy()
 
-    def dataset(self) -> tf.data.Dataset:
-        """Batches `(x, y)` or `(x, y, sample_weight)` of one pass over the stream, anew in each iteration."""
+    def dataset(self, num_shards: int = 1, index: int = 0) -> tf.data.Dataset:
+        """Batches `(x, y)` or `(x, y, sample_weight)` of one pass over the stream, anew in each iteration.
+
+        Several workers divide each batch: every one builds the sampler alike, with the same seed, over the same stream in the
+        same order, and takes its own part. The parts of a batch have no row in common and are together the batch of one
+        process, at the price that every worker reads the whole stream. Where that is too much, give each its own files:
+        `StreamSampler(rows_of(files[index::num_workers]), batch_size=batch_size // num_workers, ...)` hits the target on
+        each worker by itself.
+
+        Args:
+            num_shards: number of workers, which divides `batch_size`. Defaults to 1.
+            index: number of this worker, from 0.
+
+        Raises:
+            ValueError: for a number of workers that does not divide `batch_size`, or a sampler without a seed of its own.
+        """
+        return self._dataset(one_part(num_shards, index))
+
+    def worker_dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one part for each of its own.
+
+        For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
+        `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.
+        """
+        return self._dataset(parts_of_worker(context))
+
+    def _dataset(self, parts):
+        parts.check(self.batch_size, self._seeded)
         passes = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
-        options = tf.data.Options()
-        options.deterministic = True
-        return passes.flat_map(self._one_pass).with_options(options)
+        batches = passes.flat_map(self._one_pass)
+        if parts.number > 1:
+            # The rows of a batch are in random order: every n-th is a part like any other.
+            batches = batches.flat_map(
+                lambda *batch: tf.data.Dataset.range(parts.first, parts.first + parts.kept).map(
+                    lambda part: tf.nest.map_structure(lambda leaf: leaf[part :: parts.number], batch)
+                )
+            )
+        return batches.with_options(parts.options())
 
     def state_dict(self) -> dict:
         """What a resumed run needs for the passes that would have come, as JSON types."""
@@ -256,6 +292,7 @@ class StreamSampler(LiveDistribution):
         shares = None if natural else partial(self._shares, self._target)
         prior = None if self._known is None else self._known / self._known.sum()
         self._passes[key] = _Pass(self._next, shares, prior, self._read, self._drawn, 2 * self.block_size, self.seed)
+        self._passes[key].look = looks_at_data()
         yield key
 
     def _one_pass(self, key):
@@ -268,7 +305,7 @@ class StreamSampler(LiveDistribution):
         return tf.data.Dataset.zip(marks, drawn).map(lambda mark, batch: batch)
 
     def _count(self, key):
-        self._passes[int(key)].counted = True
+        self._passes[int(key)].counted = not self._passes[int(key)].look
         yield 0
 
     def _settle(self):
