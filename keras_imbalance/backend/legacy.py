@@ -21,17 +21,21 @@ import tensorflow as tf
 
 
 def _ops_of_keras_3():
-    asked = os.environ.get("KERAS_BACKEND")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    try:
-        import keras as keras_3
-    finally:
-        if asked is None:
-            del os.environ["KERAS_BACKEND"]
-    if keras_3.backend.backend() != "tensorflow":
+    asked = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    keras_3: Any = sys.modules.get("keras")
+    if keras_3 is None and asked == "tensorflow":
+        unset = "KERAS_BACKEND" not in os.environ
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's keras.json says
+        try:
+            import keras as keras_3
+        finally:
+            if unset:
+                del os.environ["KERAS_BACKEND"]
+    running = asked if keras_3 is None else keras_3.backend.backend()
+    if running != "tensorflow":
         raise ImportError(
             "tf-keras runs on TensorFlow alone. Received: TF_USE_LEGACY_KERAS="
-            f"{os.environ['TF_USE_LEGACY_KERAS']!r} and Keras 3 on {keras_3.backend.backend()!r}. "
+            f"{os.environ['TF_USE_LEGACY_KERAS']!r} and Keras 3 on {running!r}. "
             "Unset KERAS_BACKEND, or unset TF_USE_LEGACY_KERAS to train with Keras 3."
         )
     return keras_3.ops
