@@ -240,16 +240,16 @@ def show(title, found):
     """Mean and standard deviation over the seeds, and what each method gains over the plain net of the same seed."""
     rows = []
     for name, values in found.items():
-        cells = [f"{mean:.3f} ± {spread:.3f}" for mean, spread in zip(*mean_and_spread(values), strict=True)]
         gain = values[:, 0] - found[PLAIN][:, 0]
-        mean, spread = mean_and_spread(gain)
-        above = f"{mean:+.3f} ± {spread:.3f}, {(gain > 0).sum()} of {len(gain)}"
-        rows.append((name, *cells, "" if name == PLAIN else above))
+        above = f"{mean_and_spread(gain, '+')}, {(gain > 0).sum()} of {len(gain)}"
+        rows.append((name, *map(mean_and_spread, values.T), "" if name == PLAIN else above))
     print(f"\n{title}\n\n{table(('method', *SCORES, 'macro recall above plain, in seeds'), rows)}", flush=True)
 
 
-def mean_and_spread(values):
-    return values.mean(axis=0), values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(values.shape[1:])
+def mean_and_spread(values, sign=""):
+    """As text; one seed has no spread."""
+    spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():{sign}.3f}{spread}"
 
 
 def data_sets(mnist):
@@ -296,6 +296,10 @@ def main():
         "--mnist", type=Path, metavar="FILE", help="mnist.npz; by default ../shared/data or Keras's own"
     )
     arguments = parser.parse_args()
+    if arguments.seeds < 1 or arguments.first_seed < 0:
+        parser.error(
+            f"There must be at least one seed, from 0 on. Received: {arguments.seeds} from {arguments.first_seed}"
+        )
     # One thread computes, so that sums have one order; nets this small gain nothing from more.
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
