@@ -217,6 +217,19 @@ def check_jit(build, labels, logits):
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4, atol=1e-6)
 
 
+def check_fit_on_one_hot(build, labels, logits):
+    """One-hot labels train like ids, metrics beside the loss."""
+    found = []
+    for given in (labels, one_hot(labels)):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((C,)), keras.layers.Dense(C)])
+        model.compile(keras.optimizers.SGD(0.1), loss=build(), metrics=[ki.PerClassRecall(C), ki.ConfusionMatrix(C)])
+        history = model.fit(logits, given, epochs=2, batch_size=4, shuffle=False, verbose=0).history
+        found.append((model.get_weights()[0], history["recall"]))
+    for of_ids, of_one_hot in zip(*found, strict=True):
+        np.testing.assert_allclose(of_one_hot, of_ids, rtol=1e-4, atol=1e-6)
+
+
 def check_mixed_precision(build, labels, logits):
     """Half-precision predictions are computed in float32: the loss is that of the rounded predictions."""
     for dtype in ("float16", "bfloat16"):

@@ -47,6 +47,11 @@ def test_labels(check, name):
     check(checks.SOFTMAX_LOSSES[name])
 
 
+@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
+def test_fit_on_one_hot_labels(name):
+    checks.check_fit_on_one_hot(checks.SOFTMAX_LOSSES[name], *checks.softmax_batch())
+
+
 @pytest.mark.parametrize("ignored", [255, -1, 2])
 @pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
 def test_ignored_places_count_nowhere(name, ignored):

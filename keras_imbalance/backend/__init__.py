@@ -84,6 +84,7 @@ __all__ = [
     "rebuild_test_function",
     "rebuild_train_function",
     "register",
+    "row_maximum",
     "serialize",
     "takes_class_ids",
     "takes_one_hot",
@@ -102,7 +103,10 @@ def concrete(tensor: Any) -> np.ndarray | None:
         return tensor
     if keras.backend.backend() == "tensorflow":
         return tensor.numpy() if hasattr(tensor, "numpy") else None
-    if keras.backend.backend() == "torch" and sys.modules["torch"].compiler.is_compiling():
+    if keras.backend.backend() == "torch" and (
+        sys.modules["torch"].compiler.is_compiling()
+        or keras.src.backend.in_symbolic_scope()  # values that Keras makes up to learn shapes
+    ):
         return None
     try:
         return ops.convert_to_numpy(tensor)
@@ -191,6 +195,14 @@ def fit_validates(model: Any) -> bool | None:
             return known["validation_data"] is not None
         frame = frame.f_back
     return None
+
+
+def row_maximum(values: Any) -> Any:
+    """Largest value along the last axis, `(..., 1)`, of an empty batch as well."""
+    if keras.backend.backend() == "torch":
+        # There ops.max puts a bound on the CPU and fails on shapes alone; without a bound it refuses an empty batch.
+        return ops.amax(values, axis=-1, keepdims=True)
+    return ops.max(values, axis=-1, keepdims=True, initial=-float("inf"))
 
 
 def largest(scores: Any) -> Any:

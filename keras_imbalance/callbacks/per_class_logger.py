@@ -135,7 +135,7 @@ class PerClassTensorBoard(PerClassLogger):
         self._writers = {}
 
     def _write(self, part, epoch, values):
-        import tensorflow as tf
+        from keras_imbalance.backend.tensorflow_beside import tf
 
         if part not in self._writers:
             self._writers[part] = tf.summary.create_file_writer(os.path.join(self.log_dir, part))
@@ -152,7 +152,7 @@ class PerClassTensorBoard(PerClassLogger):
 
 
 def _metadata(plugin):
-    import tensorflow as tf
+    from keras_imbalance.backend.tensorflow_beside import tf
 
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = plugin

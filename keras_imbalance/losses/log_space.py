@@ -7,7 +7,7 @@ hand for the same reason (p_y - 1 would lose them).
 
 from typing import Any
 
-from keras_imbalance.backend import concrete, custom_gradient, ops
+from keras_imbalance.backend import concrete, custom_gradient, ops, row_maximum
 
 TINY = 1e-37  # stands for a sum of exponentials that underflows; its logarithm is -85
 
@@ -47,8 +47,7 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
 
 def relative(logits: Any) -> Any:
     """Logits `(..., C)` less the largest of their row, which counts as a constant: softmax sees no difference."""
-    highest = ops.max(logits, axis=-1, keepdims=True, initial=-float("inf"))  # an empty batch has no largest
-    return logits - ops.stop_gradient(highest)
+    return logits - ops.stop_gradient(row_maximum(logits))
 
 
 def focal(log_odds: Any, gamma: float) -> Any:
@@ -80,7 +79,7 @@ def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = N
         float `(...)`.
     """
     # One-hot rows are the usual case and need one power a row, not C.
-    one_hot = ops.all(ops.equal(ops.max(targets, axis=-1, initial=0.0), 1.0))
+    one_hot = ops.all(ops.equal(row_maximum(targets), 1.0))
 
     def hard():
         losses = focal(true_class_log_odds(logits, targets > 0.5), gamma)
@@ -278,7 +277,7 @@ def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> An
 def _expected_cost(exponentials, costs):
     """Expected cost of rows with these exponentials, the largest of which is 1, and its gradient as a function."""
     zeros = ops.zeros_like(costs)
-    base = ops.max(ops.where(exponentials >= 1, costs, zeros), axis=-1, keepdims=True, initial=0.0)
+    base = row_maximum(ops.where(exponentials >= 1, costs, zeros))
     above = costs - base
     total = ops.sum(exponentials, axis=-1, keepdims=True)
     excess = ops.sum(above * exponentials, axis=-1, keepdims=True) / total
