@@ -120,10 +120,15 @@ class TrainingState(Callback):
         self.apply(state, arrays, path)
         taken = steps_taken(self.model.optimizer) if is_built(self.model.optimizer) else 0
         if state["steps"] != taken:
+            unbuilt = (
+                " Where it is a file of weights that a new model loaded, the optimizer had no place for its own: call "
+                "model.optimizer.build(model.trainable_variables) before load_weights."
+            )
             raise ValueError(
                 f"The model must have the weights that epoch {epoch} starts from, after {state['steps']} optimizer steps. "
                 f"Received: a model after {taken}. The backup is of another moment: inside an epoch, of another run, or "
                 "written when the run was killed. It was left as it is; go on from a checkpoint of the end of an epoch."
+                f"{'' if taken else unbuilt}"
             )
         if state["stopped"] and self._from_backup:
             raise ValueError(

@@ -15,8 +15,8 @@ def data(seed=0):
     return (rng.normal(size=(100, 4)) + labels[:, None]).astype("float32"), labels
 
 
-def make_sampler(seed=0, **arguments):
-    return ArraySampler(*data(), batch_size=25, seed=seed, **arguments)
+def make_sampler(seed=0, batch_size=25, **arguments):
+    return ArraySampler(*data(), batch_size=batch_size, seed=seed, **arguments)
 
 
 def make_model(optimizer=None, metrics=(), **arguments):

@@ -273,7 +273,7 @@ def test_a_kernel_under_lora_stays_frozen_while_its_layer_trains():
 
 
 def test_a_new_head_has_new_values_only_at_its_epoch():
-    model, recorder = make_model(), Recorder()
+    model, recorder = make_model(run_eagerly=True), Recorder()
     initial = weights_of(model)
     phases = [Phase(0, learning_rate=0.05), Phase(2, reinitialize="head"), Phase(3, reinitialize="head")]
     fit(model, make_sampler(), [PhasedTraining(phases, seed=5), recorder])
@@ -288,7 +288,7 @@ def test_a_new_head_has_new_values_only_at_its_epoch():
 
     for seed, equal in ((5, True), (6, False)):
         again = Recorder()
-        fit(make_model(), make_sampler(), [PhasedTraining(phases, seed=seed), again], 3)
+        fit(make_model(run_eagerly=True), make_sampler(), [PhasedTraining(phases, seed=seed), again], 3)
         assert np.array_equal(again.before[2]["head"][0], kernels[1]) == equal
 
 
@@ -523,7 +523,7 @@ def test_an_optimizer_with_a_schedule_is_refused_only_where_a_phase_sets_a_rate(
 def test_everything_is_as_before_after_fit_and_two_fits_are_alike():
     results = []
     for repeat in (True, False):
-        model, sampler = make_model(optimizers.SGD(0.1)), make_sampler()
+        model, sampler = make_model(optimizers.SGD(0.1), run_eagerly=True), make_sampler()
         sampler.distribution = [0.2, 0.3, 0.5]
         model.get_layer("norm").trainable = False
         flags, phases = all_flags(model), whole(sampler)
@@ -733,7 +733,7 @@ def test_an_optimizer_without_place_for_a_layer_is_an_error():
 
 
 def test_optimizer_state_is_whole_again_after_fit():
-    model = make_model()
+    model = make_model(run_eagerly=True)
     fit(model, make_sampler(), [], 1)
     shapes = [value.shape for value in optimizer_values(model)]
     fit(model, make_sampler(), [PhasedTraining([Phase(0, trainable="head")])], 1)
