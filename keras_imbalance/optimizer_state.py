@@ -110,6 +110,8 @@ class Narrowing:
 
     @staticmethod
     def _lists(part):
+        if "_trainable_variables" not in vars(part):  # tf-keras finds everything by the variable
+            return {}
         names = (*LISTS, "_trainable_variables_indices")
         return {name: vars(part)[name] for name in names if name in vars(part)}
 

@@ -4,9 +4,21 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import pytest
 from hypothesis import settings
 
 # A run that decides whether a change lands tries the same examples each time; at a desk every run tries new ones.
 settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+# Examples in docstrings of what needs Keras 3, which says so itself on tf-keras.
+NEED_KERAS_3 = ("BalancedBagging", "layerwise_optimizer")
+
+
+def pytest_collection_modifyitems(items):
+    from kerases import IS_TF_KERAS
+
+    for item in items if IS_TF_KERAS else ():
+        if isinstance(item, pytest.DoctestItem) and item.name.endswith(NEED_KERAS_3):
+            item.add_marker(pytest.mark.skip(reason="tf-keras: needs Keras 3"))

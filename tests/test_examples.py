@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kerases import keras_3_only
 from matplotlib.image import imread
 
+pytestmark = keras_3_only("the examples import Keras 3")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = ["text", "horizontal_line", "picture", "vertical_line", "graphic"]
 FIGURES = ["confusion_matrices.png", "recall_and_sampling.png"]

@@ -46,10 +46,10 @@ def test_equals_the_values_of_every_batchs_logs(rows, jit_compile, validation_fr
     for log_classes in (True, False):
         model = model_with(every_metric(log_classes), jit_compile=jit_compile)
         loggers = [] if log_classes else [ki.PerClassLogger()]
-        log = keras.callbacks.CSVLogger(tmp_path / f"{log_classes}.csv")
+        log = keras.callbacks.CSVLogger(str(tmp_path / f"{log_classes}.csv"))
         stopper = keras.callbacks.EarlyStopping("f1/c", mode="max", patience=9)
         checkpoint = keras.callbacks.ModelCheckpoint(
-            tmp_path / "best.keras", monitor="f1/b", mode="max", save_best_only=True
+            str(tmp_path / "best.keras"), monitor="f1/b", mode="max", save_best_only=True
         )
         history = model.fit(
             *rows, epochs=4, batch_size=32, validation_data=(rows[0][:50], rows[1][:50]), validation_freq=validation_freq,

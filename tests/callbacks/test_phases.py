@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras_imbalance import ArraySampler, TwoPhaseLearning
 from keras_imbalance.backend import keras
 
+LossScaleOptimizer = getattr(keras.optimizers, "LossScaleOptimizer", None) or keras.mixed_precision.LossScaleOptimizer
 COUNTS = (60, 30, 10)
 
 
@@ -143,7 +144,7 @@ def test_without_frozen_layers_it_equals_two_fits():
 
 
 def test_a_scaled_optimizer_is_slowed_down_too():
-    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.05))
+    optimizer = LossScaleOptimizer(keras.optimizers.SGD(0.05))
     recorder = fit(make_model(optimizer), ArraySampler(*data(), seed=0), epochs=2, switch_epoch=1)
     np.testing.assert_allclose(recorder.rates, [0.05, 0.005], rtol=1e-6)
 
@@ -151,7 +152,7 @@ def test_a_scaled_optimizer_is_slowed_down_too():
 @pytest.mark.parametrize("scaled", [False, True])
 def test_a_schedule_is_refused_before_training(scaled):
     optimizer = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 100))
-    model = make_model(keras.optimizers.LossScaleOptimizer(optimizer) if scaled else optimizer)
+    model = make_model(LossScaleOptimizer(optimizer) if scaled else optimizer)
     before = model.get_weights()
     with pytest.raises(
         ValueError, match="`learning_rate_factor` cannot change a learning rate that follows a schedule"
