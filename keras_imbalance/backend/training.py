@@ -12,7 +12,9 @@ class _StartAt:
     def __init__(self, epoch: int):
         self.epoch = epoch
 
-    def maybe_load_initial_counters_from_ckpt(self, steps_per_epoch: Any, initial_epoch: int) -> tuple[int, int]:
+    def maybe_load_initial_counters_from_ckpt(
+        self, steps_per_epoch: Any, initial_epoch: int, mode: Any = None
+    ) -> tuple[int, int]:
         return self.epoch, 0
 
 

@@ -351,7 +351,7 @@ class ArraySampler(LiveDistribution):
         rows[~new] = self._passes.draw(flat[~new], drawn)
         if new.any():
             rows[new] = self._bases.draw(flat[new], made)
-        if not new.any():
+        if self._synthesizer is None or not new.any():
             for places in self._wanted(epoch, classes, first):
                 yield _taken(self._arrays, rows[places])
             return

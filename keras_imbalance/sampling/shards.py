@@ -32,6 +32,8 @@ class Parts(NamedTuple):
         """Options of a dataset of these parts: batches as they come, whole ones divided by tf.distribute row by row."""
         options = tf.data.Options()
         options.deterministic = True
+        # A worker of the tf.data service would draw an epoch of its own, or find no sampler in its process: none may have it.
+        options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.FAIL
         policy = tf.data.experimental.AutoShardPolicy
         options.experimental_distribute.auto_shard_policy = policy.DATA if self.number == 1 else policy.OFF
         return options

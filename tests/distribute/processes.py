@@ -1,13 +1,13 @@
 """Processes that talk to each other on loopback, and end with the test whatever happens."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-
-ANY_KERAS = ("TF_USE_LEGACY_KERAS", "KERAS_BACKEND")
 
 
 def free_addresses(number):
@@ -51,13 +51,15 @@ class Workers:
                     env={**base, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", **environment},
                     stdout=file,
                     stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
             self.processes.append(process)
         return self
 
     def __exit__(self, *error):
         for process in self.processes:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what it has started
         for process in self.processes:
             process.wait(timeout=30)
 
@@ -76,7 +78,7 @@ class Workers:
         return "\n".join(f"--- {output.name}\n{output.read_text()[-3000:]}" for output in self.outputs)
 
 
-def run_to_the_end(command, environments, folder, timeout=240):
+def run_to_the_end(command, environments, folder, timeout=480):
     """Runs processes until all have ended well."""
     with Workers(command, environments, folder) as workers:
         codes = workers.wait(timeout)

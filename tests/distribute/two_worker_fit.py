@@ -12,20 +12,18 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-CONFIG = json.loads(os.environ.get("TF_CONFIG", "{}"))
-INDEX = CONFIG.get("task", {}).get("index", 0)
-strategy = tf.distribute.MultiWorkerMirroredStrategy() if CONFIG else tf.distribute.get_strategy()
-
 import keras_imbalance as ki
 from keras_imbalance.backend import keras
 
+CONFIG = json.loads(os.environ.get("TF_CONFIG", "{}"))
+INDEX = CONFIG.get("task", {}).get("index", 0)
+strategy = tf.distribute.MultiWorkerMirroredStrategy() if CONFIG else tf.distribute.get_strategy()
 EPOCHS, BATCH = 4, 32
 
 
 class Tapped(keras.Sequential):
     def train_step(self, data):
-        x, y = data[:2]
-        tf.numpy_function(lambda rows: self.tap[-1].extend(rows[:, 0].astype(int).tolist()), [x], [])
+        tf.numpy_function(lambda rows: self.tap[-1].extend(rows[:, 0].astype(int).tolist()), [data[0]], [])
         return super().train_step(data)
 
 

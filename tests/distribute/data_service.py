@@ -1,0 +1,15 @@
+"""A dispatcher and two workers of a tf.data service. Prints the dispatcher's address, and ends with its input."""
+
+import sys
+
+import tensorflow as tf
+
+service = tf.data.experimental.service
+dispatcher = service.DispatchServer(service.DispatcherConfig(port=0))
+address = dispatcher.target.partition("://")[2]
+workers = [
+    service.WorkerServer(service.WorkerConfig(dispatcher_address=address, port=0, heartbeat_interval_ms=100))
+    for _ in range(2)
+]
+print("ADDRESS", dispatcher.target, flush=True)
+sys.stdin.read()

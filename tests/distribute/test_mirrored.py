@@ -1,0 +1,24 @@
+"""Two replicas in one process: same losses, metrics, weights and class shares as one device."""
+
+import os
+from pathlib import Path
+
+import pytest
+from processes import run_to_the_end
+
+from keras_imbalance.backend import keras
+
+SCRIPT = Path(__file__).with_name("mirrored_fit.py")
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
+
+
+def test_two_replicas_train_what_one_device_trains(tmp_path):
+    run_to_the_end([SCRIPT, "focal"], [{}], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("legacy", ["0", "1"])
+def test_every_loss_on_two_replicas_in_both_kerases(legacy, tmp_path):
+    losses = ["class_balanced", "cost_matrix", "logit_adjusted", "ldam", "sum"]
+    environment = {**os.environ, "TF_USE_LEGACY_KERAS": legacy, "KERAS_BACKEND": "tensorflow"}
+    run_to_the_end([SCRIPT, *losses], [environment], tmp_path)
