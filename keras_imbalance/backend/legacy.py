@@ -4,6 +4,7 @@
 constructor arguments and the configuration of Keras 3.
 """
 
+import importlib
 import os
 import re
 import sys
@@ -27,7 +28,7 @@ def _ops_of_keras_3():
         unset = "KERAS_BACKEND" not in os.environ
         os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's keras.json says
         try:
-            import keras as keras_3
+            keras_3 = importlib.import_module("keras")
         finally:
             if unset:
                 del os.environ["KERAS_BACKEND"]
