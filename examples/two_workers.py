@@ -1,14 +1,14 @@
 """Several machines train one model: a loop of one's own, for Keras 3 under MultiWorkerMirroredStrategy.
 
-`fit` of Keras 3 does not run under that strategy (keras#20585); that of tf-keras does, with `sampler.dataset()` as it is. On real
-machines each runs this script with its own TF_CONFIG; without one the script starts its workers here and waits for them.
+`fit` of Keras 3 does not run under that strategy (keras#20585); that of tf-keras does, with `sampler.dataset()` as it is. On
+real machines each runs this script with its own TF_CONFIG; without one the script starts its workers here and waits for them.
 
     python examples/two_workers.py
     python examples/two_workers.py --workers 3 --epochs 10
 
 Every worker draws the same batches from the same seed and takes its own part of each, so any number of workers trains on the
-rows of one process, and to the same numbers. When a worker dies, the others stop too; all of them, started again, go on from the
-last epoch that was saved.
+rows of one process, and to the same numbers. When a worker dies, the others stop too; all of them, started again, go on from
+the last epoch that was saved.
 """
 
 import argparse

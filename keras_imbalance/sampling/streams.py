@@ -93,9 +93,9 @@ class StreamSampler(LiveDistribution):
     block by block; the copies of a block are shuffled among each other. Totals stay within one row of what the shares ask.
     Memory holds one block and a batch, however rare or absent a class is. Shuffle the source where its classes come sorted.
 
-    The source may come from a tf.data service: `rows.apply(tf.data.experimental.service.distribute("distributed_epoch", address))`.
-    It hands rows out in no fixed order, so that a seed fixes no batches then. The other way round is refused ("PyFunc is
-    stateful"): `sampler.dataset()` runs in the process of the sampler alone.
+    The source may come from a tf.data service, `rows.apply(tf.data.experimental.service.distribute(...))`, which hands rows out
+    in no fixed order, so that a seed fixes no batches then. The other way round is refused ("PyFunc is stateful"):
+    `sampler.dataset()` runs in the process of the sampler alone.
 
     `distribution` may be set at any time and takes effect when the next pass begins.
 

@@ -1,4 +1,4 @@
-"""A dispatcher and two workers of a tf.data service. Prints the dispatcher's address, and ends with its input."""
+"""A dispatcher and two workers of a tf.data service. Writes out the dispatcher's address, and ends with its input."""
 
 import sys
 
@@ -11,5 +11,6 @@ workers = [
     service.WorkerServer(service.WorkerConfig(dispatcher_address=address, port=0, heartbeat_interval_ms=100))
     for _ in range(2)
 ]
-print("ADDRESS", dispatcher.target, flush=True)
+sys.stdout.write(f"ADDRESS {dispatcher.target}\n")
+sys.stdout.flush()
 sys.stdin.read()
