@@ -37,7 +37,7 @@ def tune_offsets(
     shares = np.bincount(labels, weights, num_classes) / weights.sum()
     found = [search.ascend(start) for start in (np.zeros(num_classes), -np.log(shares))]
     offsets, gain = max(found, key=lambda pair: pair[1])  # the first among equals
-    return offsets - offsets.mean(), objective.score(gain)
+    return offsets, objective.score(gain)
 
 
 class _Search:
@@ -47,21 +47,26 @@ class _Search:
         self.num_classes = log_p.shape[1]
 
     def ascend(self, offsets):
-        offsets = offsets.copy()
-        gain = self.gain((self.log_p + offsets).argmax(axis=1))
+        offsets = offsets - offsets.mean()
+        gain = self.gain(offsets)
         while True:
             before = gain
             for k in range(self.num_classes):
-                offset, predicted = self.best_offset(offsets, k)
-                if predicted is None:
-                    continue
-                better = self.gain(predicted)
+                changed = offsets.copy()
+                changed[k] = self.best_offset(offsets, k)
+                changed -= changed.mean()
+                # Judged as decided later: where two classes tie, the rounding of the mean may turn a row.
+                better = self.gain(changed)
                 if better > gain + ROUNDING * max(1.0, abs(gain)):
-                    offsets[k], gain = offset, better
+                    offsets, gain = changed, better
             if gain == before:
                 return offsets, gain
 
-    def gain(self, predicted):
+    def gain(self, offsets):
+        """Gain of the decisions that these offsets give."""
+        return self.gain_of((self.log_p + offsets).argmax(axis=1))
+
+    def gain_of(self, predicted):
         if self.objective.function is not None:
             return self.objective.call(self.labels, predicted, self.passed)
         pairs = self.labels * self.num_classes + predicted
@@ -69,7 +74,7 @@ class _Search:
         return self.objective.of_matrix(confusion.reshape(self.num_classes, self.num_classes))
 
     def best_offset(self, offsets, k):
-        """The best offset of class k beside the others', and what is predicted under it; (None, None) without a choice."""
+        """The best offset of class k beside the others'; its own where it has no choice."""
         scores = self.log_p + offsets
         scores[:, k] = -np.inf
         rivals = scores.argmax(axis=1)
@@ -78,17 +83,16 @@ class _Search:
         order = np.argsort(turning, kind="stable")
         taken, cuts = _cuts(turning[order])
         if not len(cuts):
-            return None, None
+            return offsets[k]
         if self.objective.function is None:
             gains = self.gains(rivals[order], k, order)[taken]
             self.progress.add(len(cuts))
         else:
             gains = np.empty(len(cuts))
             for i, cut in enumerate(cuts):
-                gains[i] = self.gain(np.where(turning < cut, k, rivals))
+                gains[i] = self.gain_of(np.where(turning < cut, k, rivals))
                 self.progress.add(1)
-        offset = cuts[best_cut(gains, cuts, offsets[k])]
-        return offset, np.where(turning < offset, k, rivals)
+        return cuts[best_cut(gains, cuts, offsets[k])]
 
     def gains(self, rivals, k, order):
         """Gain, but for a constant, with the first 0, 1, ... N rows of `order` taken for class k, the rest for their rivals."""

@@ -150,3 +150,15 @@ def test_every_class_must_have_rows():
     _, p = long_tailed(50)
     with pytest.raises(ValueError, match="no rows that count of class 2, 3"):
         tune_thresholds(np.arange(50) % 2, p)
+
+
+def test_the_score_is_that_of_the_decisions_where_classes_tie_but_for_rounding():
+    # The shares 1 : 2 make the last row a tie of classes 1 and 2, 0.6 / 0.5 and 0.3 / 0.25, that rounding decides.
+    labels = np.array([0, 1, 2, 1, 1])
+    p = np.array([[0.1, 0.4, 0.5], [0.4, 0.1, 0.5], [0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.1, 0.6, 0.3]])
+    weights = np.array([2.0, 1.0, 2.0, 2.0, 1.0])
+    costs = np.array([[0.0, 1.0, 2.0], [5.0, 0.0, 1.0], [9.0, 3.0, 0.0]])
+    found = tune_thresholds(labels, p, "expected_cost", cost_matrix=costs, sample_weight=weights)
+    paid = costs[labels, decide(p, found.values)]
+    np.testing.assert_allclose(found.score, np.average(paid, weights=weights), rtol=1e-12)
+    np.testing.assert_array_equal(found.predict(p), decide(p, found.values))
