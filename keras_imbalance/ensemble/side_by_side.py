@@ -58,7 +58,8 @@ class SideBySide(Model):
                 "`joint` must be False for members with losses of activities on this backend, where such losses reach only "
                 "the model that is trained."
             )
-        parts = [(member_part(x, i), member_part(y, i), y_pred[i]) for i in range(len(members))]
+        outputs = tree.flatten(y_pred)  # of a single member Keras makes no list
+        parts = [(member_part(x, i), member_part(y, i), outputs[i]) for i in range(len(members))]
         weights = [None if sample_weight is None else member_part(sample_weight, i) for i in range(len(members))]
         return sum(
             counted_loss(member, *part, weight, training)
@@ -66,9 +67,9 @@ class SideBySide(Model):
         )
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        for i, member in enumerate(self._members()):
+        for i, (member, output) in enumerate(zip(self._members(), tree.flatten(y_pred), strict=True)):
             weight = None if sample_weight is None else member_part(sample_weight, i)
-            member.compute_metrics(member_part(x, i), member_part(y, i), y_pred[i], weight)
+            member.compute_metrics(member_part(x, i), member_part(y, i), output, weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self):
