@@ -434,13 +434,24 @@ def test_the_model_is_exported(tmp_path):
     np.testing.assert_allclose(served.serve(x).numpy(), bagging.model.predict(x, verbose=0), atol=1e-6)
 
 
-def test_one_member_is_a_model_too():
+@pytest.mark.parametrize("joint", [False, True])
+def test_one_member_is_a_model_too(joint):
     x, y = labelled()
-    bagging = bag(members=1)
-    bagging.fit(x, y, verbose=0)
-    expected = bagging.members[0].predict(x, verbose=0)
+    bagging, alone = bag(members=1, joint=joint), bag(members=1)
+    bagging.fit(x, y, validation_data=(x, y), verbose=0)
+    alone.fit(x, y, verbose=0)
+    expected = alone.members[0].predict(x, verbose=0)
     np.testing.assert_allclose(bagging.model.predict(x, verbose=0), expected, atol=1e-6)
     np.testing.assert_allclose(bagging.predict_members(x), expected[None], atol=1e-6)
+
+
+def test_lists_are_predicted_as_they_are_trained_on():
+    x, y = labelled()
+    bagging, other = bag(), bag()
+    bagging.fit(x.tolist(), y.tolist(), verbose=0)
+    other.fit(x, y, verbose=0)
+    assert_same_weights(weights_of(bagging), weights_of(other))
+    np.testing.assert_allclose(bagging.predict_members(x.tolist()), other.predict_members(x), atol=1e-6)
 
 
 # A shared backbone
@@ -778,6 +789,7 @@ ONE = OneForAll()
         (softmax_net, {}, {"y": np.zeros(92, int)}, "at least two classes"),
         (softmax_net, {}, {"y": np.full(92, 0.5)}, "`y` must hold whole class numbers"),
         (softmax_net, {}, {"y": np.arange(92) % 4}, "`y` must hold classes below 3"),
+        (softmax_net, {}, {"y": np.arange(92) % 2}, "rows of each of 3 classes, .* none of class 2"),
         (softmax_net, {}, {"y": {"a": np.zeros(92)}}, "`classes`"),
         (softmax_net, {}, {"classes": np.zeros(5, int)}, "`classes` must hold the class of each of 92 rows"),
         (softmax_net, {}, {"x": np.zeros((92, 7))}, "must suit the models"),

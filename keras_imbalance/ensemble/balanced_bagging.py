@@ -18,7 +18,7 @@ from keras_imbalance.ensemble.members import (
     make_callbacks,
     probabilities_of_members,
 )
-from keras_imbalance.ensemble.rows import SAMPLING, data_of, member_rows, num_rows, take
+from keras_imbalance.ensemble.rows import SAMPLING, arrays_of, data_of, member_rows, num_rows, take
 from keras_imbalance.ensemble.training import Run, train_in_turn, train_side_by_side, try_out
 from keras_imbalance.labels import class_ids
 
@@ -125,7 +125,8 @@ class BalancedBagging:
 
         Args:
             x: array of N rows or a nest of them, as the members take them.
-            y: class ids `(N,)` or `(N, 1)`, or one-hot rows `(N, C)`; anything that the loss takes where `classes` is given.
+            y: class ids `(N,)` or `(N, 1)`, or one-hot rows `(N, C)`, with rows of every class; anything that the loss takes
+                where `classes` is given.
             sample_weight: None, or weights `(N,)` for the members' losses.
             classes: class id of every row `(N,)`, where `y` is none.
             batch_size: rows a batch. Defaults to 32.
@@ -145,8 +146,8 @@ class BalancedBagging:
             The logs of each member, as `history`.
 
         Raises:
-            ValueError: before anything is trained, for data that do not fit together or with the members, a single class, a
-                list of callbacks, or files in `resume_dir` that are damaged or of another run.
+            ValueError: before anything is trained, for data that do not fit together or with the members, a class without
+                rows, a list of callbacks, or files in `resume_dir` that are damaged or of another run.
         """
         self._check(callbacks, verbose, resume_dir)
         data = data_of(x, y, sample_weight)
@@ -185,6 +186,7 @@ class BalancedBagging:
     def predict_members(self, x: Any, batch_size: int = 32) -> np.ndarray:
         """The probabilities that each member gives, `(M, N, C)`; their mean over M is what `model` gives."""
         self._check_trained()
+        x = arrays_of(x, "x") if isinstance(x, (list, tuple)) else x
         found = self._each.predict(x, batch_size=_whole_number(batch_size, "batch_size"), verbose=0)
         return np.stack(found if isinstance(found, (list, tuple)) else [found])
 
@@ -233,6 +235,13 @@ class BalancedBagging:
             raise ValueError(
                 f"`y` must hold classes below {known}, as the members' outputs have {channels} channels. Received: class "
                 f"{ids.max()}."
+            )
+        absent = [] if ids is None else np.setdiff1d(np.arange(known), ids).tolist()
+        if absent:
+            raise ValueError(
+                f"`y` must hold rows of each of {known} classes, as many as the members tell apart. Received: none of class "
+                f"{', '.join(map(str, absent))}. Build members with fewer channels; to balance the classes that are there, "
+                "pass their ids as `classes` too."
             )
 
     def _validation(self, given):
