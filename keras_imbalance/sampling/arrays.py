@@ -196,7 +196,8 @@ class ArraySampler(LiveDistribution):
             index: number of this worker, from 0.
 
         Raises:
-            ValueError: for a number of workers that does not divide `batch_size`, or a sampler without a seed of its own.
+            ValueError: for a number of workers that does not divide `batch_size`, a last batch with fewer rows than workers, or
+                a sampler without a seed of its own.
 
         Example:
         >>> import numpy as np
@@ -218,6 +219,13 @@ class ArraySampler(LiveDistribution):
 
     def _dataset(self, parts):
         parts.check(self.batch_size, self._seeded)
+        rest = self.epoch_rows % self.batch_size
+        if 0 < rest < parts.number:
+            raise ValueError(
+                f"`epoch_size` must leave a row of the last batch for each of {parts.number} workers or replicas. "
+                f"Received: {self.epoch_rows} rows, the last batch of {rest}. "
+                f"Pass epoch_size={self.epoch_rows - rest or self.batch_size}."
+            )
         signature = tf.nest.map_structure(spec_of, self._arrays)
 
         def pieces(generate, *epoch):

@@ -1,5 +1,7 @@
 """Which part of each batch a worker takes: several workers draw the same batches and divide them."""
 
+import json
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ class Parts(NamedTuple):
                 "`num_shards` must divide `batch_size`, which is that of all workers together: a mean over workers weighs "
                 f"their parts alike. Received: num_shards={self.number}, batch_size={batch_size}."
             )
-        if self.number > self.kept and not seeded:
+        if not seeded and (self.number > self.kept or workers_of_tensorflow() > 1):
             raise ValueError(
                 "`seed` must be given to a sampler whose batches several workers divide: each draws all of them by itself. "
                 "Received: seed=None. Give every worker the same whole number."
@@ -37,6 +39,12 @@ class Parts(NamedTuple):
         policy = tf.data.experimental.AutoShardPolicy
         options.experimental_distribute.auto_shard_policy = policy.DATA if self.number == 1 else policy.OFF
         return options
+
+
+def workers_of_tensorflow() -> int:
+    """How many workers TF_CONFIG names, which says it to a strategy too; 1 where it is not set."""
+    cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
+    return max(1, sum(len(cluster.get(task, ())) for task in ("chief", "worker")))
 
 
 def one_part(num_shards: int, index: int) -> Parts:

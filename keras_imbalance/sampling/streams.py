@@ -214,9 +214,9 @@ class StreamSampler(LiveDistribution):
 
         Several workers divide each batch: every one builds the sampler alike, with the same seed, over the same stream in the
         same order, and takes its own part. The parts of a batch have no row in common and are together the batch of one
-        process, at the price that every worker reads the whole stream. Where that is too much, give each its own files:
-        `StreamSampler(rows_of(files[index::num_workers]), batch_size=batch_size // num_workers, ...)` hits the target on
-        each worker by itself.
+        process, at the price that every worker reads the whole stream. The last batch may leave a worker without a row. Where
+        reading is too much, give each worker its own files: `StreamSampler(rows_of(files[index::num_workers]),
+        batch_size=batch_size // num_workers, ...)` hits the target on each by itself.
 
         Args:
             num_shards: number of workers, which divides `batch_size`. Defaults to 1.

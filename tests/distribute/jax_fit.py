@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 import keras_imbalance as ki
+from keras_imbalance.backend.training import writes_files
 
 EPOCHS = 4
 
@@ -51,6 +52,7 @@ def main(folder, number, kill_in="-1"):
         f"{folder}/result-{index}.npz",
         *[np.asarray(weight) for weight in model.get_weights()],
         epochs=watch.epochs,
+        writes=writes_files(model),
         exposure=sampler.exposure,
         **{f"log {name}": values for name, values in history.items()},
     )

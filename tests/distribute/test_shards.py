@@ -1,5 +1,6 @@
 """Parts of batches for several workers: no row in common, together the batch of one process, each class shared evenly."""
 
+import json
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imbalance import SMOTE, ArraySampler, StreamSampler
+from keras_imbalance.backend import keras
 
 quick = settings(deadline=None, max_examples=12)
 
@@ -44,7 +46,9 @@ def divided(draw):
     counts = draw(st.lists(st.integers(1, 40), min_size=2, max_size=4))
     workers, each = draw(st.integers(2, 5)), draw(st.integers(1, 9))
     shares = st.lists(st.integers(0, 5), min_size=len(counts), max_size=len(counts)).filter(any)
-    return counts, workers, each, draw(st.integers(1, 100)), draw(st.lists(shares, min_size=2, max_size=2))
+    full, rest = draw(st.integers(0, 4)), draw(st.integers(0, workers * each - 1))
+    rows = full * workers * each + (rest if rest >= workers else 0) or workers * each
+    return counts, workers, each, rows, draw(st.lists(shares, min_size=2, max_size=2))
 
 
 @quick
@@ -91,7 +95,7 @@ def test_no_worker_is_left_without_a_class():
     assert min(rare) > 100 - 4 * np.sqrt(200) / 2  # four standard deviations of a fair coin
 
 
-@pytest.mark.parametrize("rows", [64, 70, 61])  # the last batch: full, of 6, of 1
+@pytest.mark.parametrize("rows", [64, 70, 60])  # the last batch: full, of 6, of 4
 @pytest.mark.parametrize("build", [ArraySampler, StreamSampler])
 def test_a_worker_of_a_strategy_takes_a_part_for_each_of_its_replicas(build, rows):
     x, y = rows_and_labels((50, 20))
@@ -201,6 +205,27 @@ def test_bad_shards_are_refused(num_shards, index, message):
             sampler.dataset(num_shards, index)
 
 
+@pytest.mark.parametrize(("rows", "remedy"), [(25, 24), (26, 24), (2, 12)])
+def test_a_last_batch_with_fewer_rows_than_workers_is_refused(rows, remedy):
+    x, y = rows_and_labels((50, 20))
+    sampler = ArraySampler(x, y, batch_size=12, epoch_size=rows, seed=0)
+    assert sum(len(labels) for _, labels in epoch(sampler.dataset())) == rows
+    message = f"`epoch_size` must leave a row.*each of 3 .*{rows} rows.*Pass epoch_size={remedy}."
+    with pytest.raises(ValueError, match=message):
+        sampler.dataset(3, 0)
+    with pytest.raises(ValueError, match=message):
+        sampler.worker_dataset(context(1, 0, 3))
+    assert len(epoch(ArraySampler(x, y, batch_size=12, epoch_size=remedy, seed=0).dataset(3, 2))) == max(
+        remedy // 12, 1
+    )
+
+
+def test_a_stream_may_leave_a_worker_without_rows():
+    rows = tf.data.Dataset.from_tensor_slices(rows_and_labels((10, 3)))
+    samplers = [StreamSampler(rows, batch_size=12, num_classes=2, target="natural", seed=0) for _ in range(2)]
+    assert [[len(y) for _, y in epoch(s.dataset(2, i))] for i, s in enumerate(samplers)] == [[6, 1], [6, 0]]
+
+
 def test_workers_without_a_common_seed_are_refused():
     for sampler in samplers_of():
         with pytest.raises(ValueError, match="`seed` must be given"):
@@ -208,6 +233,19 @@ def test_workers_without_a_common_seed_are_refused():
         with pytest.raises(ValueError, match="`seed` must be given"):
             sampler.worker_dataset(context(2, 0, 2))
         assert epoch(sampler.worker_dataset(context(1, 0, 2)))  # the replicas of one process need none
+
+
+def test_tensorflow_says_that_there_are_several_workers(monkeypatch):
+    for spec, refused in (({"worker": ["a:1"]}, False), ({"chief": ["a:1"], "worker": ["b:1"]}, True)):
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": spec, "task": {"type": "worker", "index": 0}}))
+        for sampler in samplers_of():
+            if refused:
+                with pytest.raises(ValueError, match="`seed` must be given"):
+                    sampler.dataset()
+            else:
+                assert epoch(sampler.dataset())
+        for sampler in samplers_of(seed=0):
+            assert epoch(sampler.dataset())
 
 
 @pytest.mark.parametrize(
@@ -221,3 +259,18 @@ def test_a_context_that_divides_nothing_is_refused(received, message):
     for sampler in samplers_of(seed=0):
         with pytest.raises(ValueError, match=message):
             sampler.worker_dataset(received)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_keras_looks_at_under_a_strategy_is_no_epoch(which):
+    """It is fetched ahead there, so that all of a short epoch is drawn before the first one begins."""
+    fitted, looped = (samplers_of(seed=0)[which] for _ in range(2))
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    for epochs in (1, 2):
+        model.fit(fitted.dataset(), epochs=epochs, shuffle=False, verbose=0)
+        for _ in range(epochs):
+            epoch(looped.dataset())
+        assert fitted.state_dict() == looped.state_dict()

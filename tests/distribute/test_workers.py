@@ -9,6 +9,7 @@ from processes import Workers, cluster, run_to_the_end
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("two_worker_fit.py")
 EPOCHS, STEPS, BATCH = 4, 12, 32
+SOURCES = ("arrays", "rows", "records")
 TF_KERAS = {"TF_USE_LEGACY_KERAS": "1", "KERAS_BACKEND": "tensorflow"}
 KERAS_3 = {"TF_USE_LEGACY_KERAS": "0", "KERAS_BACKEND": "tensorflow"}
 
@@ -43,6 +44,7 @@ def test_two_workers_train_what_one_process_trains(alone, together):
     logs = weights_and_logs(alone)
     assert {"log loss", "log f1", "log f1/2", "arr_0"} <= set(logs)
     assert alone["log loss"][-1] < 0.5 * alone["log loss"][0]  # it learns something
+    assert [bool(worker["writes"]) for worker in (alone, *together)] == [True, True, False]
     for worker in together:
         for key, values in logs.items():
             np.testing.assert_allclose(worker[key], values, rtol=1e-5, atol=1e-6, err_msg=key)
@@ -90,6 +92,26 @@ def test_one_worker_is_killed_and_both_go_on_from_the_backup(keeper, together, t
         for key, values in weights_and_logs(whole).items():
             expected = values[2:] if key.startswith("log ") else values
             np.testing.assert_allclose(resumed[key], expected, rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+@pytest.mark.parametrize("keras", [TF_KERAS, KERAS_3], ids=["tf-keras", "Keras 3"])
+def test_workers_divide_the_batches_of_every_sampler(keras, tmp_path):
+    """However the batches are divided, and wherever they come from, together they are those of one process."""
+    script = SCRIPT.with_name("two_worker_batches.py")
+    run_to_the_end([script, tmp_path], two_workers(keras), tmp_path)
+    first, second = results(tmp_path)
+    names = {key.rpartition(" ")[0] for key in first}
+    assert names == {f"{source} {way}" for source in SOURCES for way in ("divided", "by worker")}
+    for name in names:
+        number = sum(key.startswith(f"{name} ") for key in first) // 2
+        assert number == 5
+        for i in range(number):
+            expected = first[f"{name} whole{i}"]
+            parts = [worker[f"{name} part{i}"] for worker in (first, second)]
+            assert {len(part) for part in parts} <= {len(expected) // 2, -(-len(expected) // 2)}
+            np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.sort(expected), err_msg=name)
+        everything = np.concatenate([first[f"{name} whole{i}"] for i in range(number)])
+        assert len(set(everything)) == len(everything)  # no row twice, so none in both
 
 
 def test_fit_of_keras_3_still_refuses_several_workers(tmp_path):

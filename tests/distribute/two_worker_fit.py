@@ -14,6 +14,7 @@ import tensorflow as tf
 
 import keras_imbalance as ki
 from keras_imbalance.backend import keras
+from keras_imbalance.backend.training import writes_files
 
 CONFIG = json.loads(os.environ.get("TF_CONFIG", "{}"))
 INDEX = CONFIG.get("task", {}).get("index", 0)
@@ -66,6 +67,7 @@ def main(folder, keeper, kill_in="-1"):
         rows=np.array(model.tap),
         labels=y,
         epochs=watch.epochs,
+        writes=writes_files(model),
         exposure=sampler.exposure,
         distribution=sampler.distribution,
         **{f"log {name}": values for name, values in history.items()},
