@@ -19,6 +19,11 @@ import tensorflow as tf  # noqa: E402
 import keras_imbalance as ki  # noqa: E402
 from benchmarks.timing import interleaved, ratios, table, versions  # noqa: E402
 
+try:
+    import focal_loss
+except ImportError:
+    focal_loss = None
+
 ROWS, CLASSES, BINARY_ROWS = 4096, 100, 65536
 PLAIN = "Keras cross-entropy"
 
@@ -28,6 +33,9 @@ def softmax_losses(one_hot):
     costs = np.random.default_rng(1).uniform(size=(CLASSES, CLASSES))
     plain = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
     peers = {"Keras focal": keras.losses.CategoricalFocalCrossentropy(from_logits=True)} if one_hot else {}
+    if focal_loss is not None and not one_hot:
+        sparse = focal_loss.sparse_categorical_focal_loss
+        peers["focal-loss from PyPI"] = lambda y, z: tf.reduce_mean(sparse(y, z, 2.0, from_logits=True))
     return {
         PLAIN: plain(from_logits=True),
         **peers,
@@ -47,6 +55,9 @@ def binary_losses():
     if tfa is not None:
         focal = tfa.losses.sigmoid_focal_crossentropy
         peers["tensorflow-addons focal"] = lambda y, z: tf.reduce_mean(focal(y, z, from_logits=True))
+    if focal_loss is not None:
+        binary = focal_loss.binary_focal_loss
+        peers["focal-loss from PyPI"] = lambda y, z: tf.reduce_mean(binary(y, z, 2.0, from_logits=True))
     return {
         PLAIN: keras.losses.BinaryCrossentropy(from_logits=True),
         **peers,

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import islice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -50,6 +51,21 @@ def imblearn_generator(x, y):
     return tf.data.Dataset.from_generator(lambda: generator, output_signature=signature), min(steps, 200)
 
 
+class TorchSampler:
+    """torch's DataLoader over a WeightedRandomSampler, as something that is read like a tf.data.Dataset."""
+
+    def __init__(self, x, y):
+        import torch
+
+        weights = (1 / np.bincount(y))[y]
+        rows = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
+        sampler = torch.utils.data.WeightedRandomSampler(weights, len(y))
+        self.loader = torch.utils.data.DataLoader(rows, batch_size=BATCH, sampler=sampler)
+
+    def take(self, batches):
+        return islice(self.loader, batches)
+
+
 def pipelines(x, y):
     """`{name: (dataset, batches to read, rows a round)}`; what is slow reads fewer batches."""
     full = -(-len(y) // BATCH)
@@ -82,6 +98,10 @@ def pipelines(x, y):
         found["imbalanced-learn generator"] = imblearn_generator(x, y)
     except ImportError:
         print("imbalanced-learn's Keras generator is left out: it does not import here.")
+    try:
+        found["torch WeightedRandomSampler"] = (TorchSampler(x, y), 60)
+    except ImportError:
+        print("torch's WeightedRandomSampler is left out: torch is not installed.")
     return found
 
 
