@@ -63,11 +63,19 @@ class Flags:
         self._layers = [(layer, layer.trainable) for layer in (model, *_outer_first(model))]
         self._variables = [(v, v.trainable) for layer, _ in self._layers for v in _own_variables(layer)]
 
-    def restore(self) -> None:
-        """Sets every flag to what it was; a layer's flag sets those inside it, so the outer ones come first."""
-        for layer, trainable in self._layers:
+    def restore(self, unless_changed_since: "Flags | None" = None) -> None:
+        """Sets every flag to what it was; a layer's flag sets those inside it, so the outer ones come first.
+
+        Args:
+            unless_changed_since: flags at a later moment; one that somebody has changed since then stays. Defaults to None.
+        """
+        later = [] if unless_changed_since is None else unless_changed_since._layers + unless_changed_since._variables
+        changed = {id(of): of.trainable for of, trainable in later if of.trainable != trainable}
+        layers = [(layer, changed.get(id(layer), trainable)) for layer, trainable in self._layers]
+        variables = [(v, changed.get(id(v), trainable)) for v, trainable in self._variables]
+        for layer, trainable in layers:
             layer.trainable = trainable
-        for variable, trainable in self._variables:
+        for variable, trainable in variables:
             _set(variable, trainable)
 
 

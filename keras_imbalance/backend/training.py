@@ -36,6 +36,15 @@ def start_at(model: Any, epoch: int | None) -> None:
         model._training_state = None if epoch is None else _StartAt(epoch)
 
 
+def check_built(model: Any, needed_by: str) -> None:
+    """Raises for a model that Keras will only build in its first step, after the callbacks have asked for its weights."""
+    if not model.built:
+        raise ValueError(
+            f"{needed_by} needs a model that has its weights before fit. Received: {model.name!r}, which is not built. Begin "
+            "it with keras.Input, or call it on a batch of rows first."
+        )
+
+
 def callbacks_beside(callback: Any) -> list | None:
     """All callbacks of the fit that is just handing its parameters to `callback`, or None when nobody is seen doing so.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import keras, ops, rebuild_train_function
-from keras_imbalance.backend.training import callbacks_beside
+from keras_imbalance.backend.training import callbacks_beside, check_built
 from keras_imbalance.callbacks.ownership import check_sampler, claim, release
 from keras_imbalance.callbacks.resumable import ResumableCallback
 from keras_imbalance.layer_selection import Flags, as_list, find_layers, reinitialize, set_trainable, walk
@@ -145,11 +145,13 @@ class PhasedTraining(ResumableCallback):
             _check_target(sampler, phase.target)
         self.phases, self.sampler, self.seed, self.verbose = phases, sampler, int(seed), verbose
         self._flags: Flags | None = None  # as before training
+        self._flags_left: Flags | None = None  # as this callback set them last
         self._narrowing: Narrowing | None = None
         self._base_rates: list[float] | None = None
         self._rates_changed = False
         self._before: Any = None  # the target that the first one took over from
         self._fitted: Any = None  # the model whose fit it is
+        self._optimizer: Any = None  # that of the fit, for a model may be compiled anew after one that was broken off
         self._ever_trained: list = []
         self._phase = -1  # the phase whose rate and target hold
         self._flags_phase: int | None = None  # the phase whose flags do
@@ -163,14 +165,17 @@ class PhasedTraining(ResumableCallback):
         super().set_model(model)
         # Where a fit was broken off, of this callback or of another with this model.
         for begun in (self, *model.__dict__.pop(BEGUN, ())):
-            begun._put_back()
-        self._fitted = model
+            begun._put_back(broken_off=True)
+        self._fitted, self._optimizer = model, model.optimizer
         # Read before any callback restores a backup, whose rate may be that of a later phase already.
         self._base_rates = learning_rates(model.optimizer)
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._phase, self._flags_phase, self._before, self._rates_changed = -1, None, None, False
         self._check_beside()
+        choosing = any(phase.sets_flags or phase.reinitialize for phase in self.phases)
+        if choosing:
+            check_built(self.model, type(self).__name__)
         self.model.__dict__.setdefault(BEGUN, []).append(self)  # not by setattr, for Keras would look into it
         for phase in self.phases:
             for name in ("trainable", "frozen", "reinitialize"):
@@ -180,7 +185,7 @@ class PhasedTraining(ResumableCallback):
         with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
         if with_target:
             claim(self.sampler, self, min(with_target), None, self.params)
-        if any(phase.sets_flags or phase.reinitialize for phase in self.phases):
+        if choosing:
             self._prepare_optimizer()
             # For a fit that was killed after its last epoch: what Keras does at the end of training spares frozen layers too.
             self._set_flags(self._number(int(self.params.get("epochs") or 1) - 1))
@@ -268,6 +273,7 @@ class PhasedTraining(ResumableCallback):
         self._narrowing.widen()
         self._flags.restore()
         self._apply_flags(number)
+        self._flags_left = Flags(self.model)
         self._narrowing.narrow(self.model.trainable_variables)
         rebuild_train_function(self.model)
 
@@ -341,19 +347,19 @@ class PhasedTraining(ResumableCallback):
     def _stands_beside(self, name):
         return any(isinstance(callback, getattr(keras.callbacks, name)) for callback in self._beside or ())
 
-    def _put_back(self):
-        """Everything as it was before training."""
+    def _put_back(self, broken_off=False):
+        """Everything as it was before training; after a fit that was broken off what somebody has changed since then stays."""
         if self._before is not None:
             self.sampler.set_target(self._before)
         if self._rates_changed and self._base_rates is not None:
-            set_learning_rates(self._fitted.optimizer, self._base_rates)
+            set_learning_rates(self._optimizer, self._base_rates)
         if self._flags is not None:
             if self._narrowing is not None:
                 self._narrowing.widen()
-            self._flags.restore()
+            self._flags.restore(self._flags_left if broken_off else None)
             rebuild_train_function(self._fitted)
         self._before, self._rates_changed, self._flags, self._narrowing = None, False, None, None
-        self._flags_phase = None
+        self._flags_phase, self._flags_left = None, None
         if self._fitted is not None and self in self._fitted.__dict__.get(BEGUN, ()):
             self._fitted.__dict__[BEGUN].remove(self)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Callback, keras, ops
-from keras_imbalance.backend.training import callbacks_beside, start_at, state_variables, writes_files
-from keras_imbalance.optimizer_state import is_built, steps_taken
+from keras_imbalance.backend.training import callbacks_beside, check_built, start_at, state_variables, writes_files
+from keras_imbalance.optimizer_state import is_built, learning_rates, set_learning_rates, steps_taken
 
 FORMAT = "keras_imbalance.training_state.1"
 # What callbacks of Keras know beyond the epoch. What holds weights is kept beside the rest, as arrays.
@@ -83,6 +84,7 @@ class TrainingState(Callback):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._restored = False
+        self._check_folder("directory")
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         self.restore(epoch)
@@ -149,6 +151,7 @@ class TrainingState(Callback):
             "format": FORMAT,
             "epoch": epoch,
             "steps": steps_taken(optimizer) if is_built(optimizer) else 0,
+            "rates": learning_rates(optimizer),
             "stopped": bool(self.model.stop_training),
             "parts": parts,
         }
@@ -171,6 +174,19 @@ class TrainingState(Callback):
             best = [key for key in arrays if key.startswith(f"best_{i}_")]
             if best:
                 part.best_weights = [arrays[f"best_{i}_{j}"] for j in range(len(best))]
+
+    def _check_folder(self, argument):
+        """Raises before training where nothing could be written after an epoch of it."""
+        if not writes_files(self.model):
+            return
+        try:
+            os.makedirs(self.directory, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.directory):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"`{argument}` must be a folder that can be written to. Received: {self.directory!r} ({error})."
+            ) from error
 
     def _check_order(self, beside, stateful):
         place = next(i for i, callback in enumerate(beside) if callback is self)
@@ -246,6 +262,8 @@ class BackupAndRestore(TrainingState):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._restored = True  # here and now: the epoch to start from stands in the backup
+        check_built(self.model, type(self).__name__)
+        self._check_folder("backup_dir")
         if not is_built(self.model.optimizer):
             self.model.optimizer.build(self.model.trainable_variables)
         if not os.path.exists(self._file_of_backup):
@@ -258,6 +276,8 @@ class BackupAndRestore(TrainingState):
         for kind, variables in self._variables().items():
             for i, variable in enumerate(variables):
                 variable.assign(ops.cast(arrays[f"{kind}_{i}"], variable.dtype))
+        if state["rates"] is not None:  # tf-keras does not count them among the variables
+            set_learning_rates(self.model.optimizer, state["rates"])
         # A run that was about to stop has no further epoch.
         start_at(self.model, self.params["epochs"] if state["stopped"] else state["epoch"])
 

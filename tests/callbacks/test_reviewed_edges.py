@@ -1,0 +1,92 @@
+"""Cases that users of the callbacks came upon: models built late, fits broken off and compiled anew, folders not writable."""
+
+import numpy as np
+import pytest
+from phase_runs import Break, BreakOff, Recorder, data, fit, make_model, make_sampler
+
+from keras_imbalance import (
+    BackupAndRestore,
+    ClassifierRetraining,
+    Phase,
+    PhasedTraining,
+    TrainingState,
+    TwoPhaseLearning,
+)
+from keras_imbalance.backend import keras
+
+# --- models without weights before fit
+
+
+def built_late():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential([layers.Dense(5, activation="relu", name="backbone"), layers.Dense(3, name="head")])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda sampler, folder: TwoPhaseLearning(sampler, 1, freeze="backbone"),
+        lambda sampler, folder: ClassifierRetraining(sampler, 1, head="head"),
+        lambda sampler, folder: BackupAndRestore(folder),
+    ],
+)
+def test_a_model_without_weights_is_refused_before_any_step(tmp_path, make):
+    model, recorder, sampler = built_late(), Recorder(), make_sampler()
+    if keras.backend.backend() == "tensorflow":  # the others build it before
+        with pytest.raises(ValueError, match="needs a model that has its weights before fit"):
+            fit(model, sampler, [recorder, make(sampler, tmp_path)], 2)
+        assert not recorder.epochs
+        model(data()[0][:1])
+    fit(model, sampler, [recorder, make(sampler, tmp_path)], 2)
+    assert recorder.epochs == [0, 1]
+    assert "head" in recorder.changed()[1]
+
+
+# --- a fit that was broken off, and what was done before the next
+
+
+def broken_off(phases, epoch):
+    model, sampler = make_model(run_eagerly=True), make_sampler()
+    with pytest.raises(Break):
+        fit(model, sampler, [PhasedTraining(phases, sampler), BreakOff(epoch, batch=0)])
+    return model, sampler
+
+
+@pytest.mark.parametrize("rate", [0.5, "schedule"])
+def test_the_rate_of_an_optimizer_compiled_after_a_break_is_its_own(rate):
+    model, sampler = broken_off([Phase(1, learning_rate_factor=0.1)], epoch=2)
+    scheduled = rate == "schedule"
+    rate = keras.optimizers.schedules.ExponentialDecay(0.5, 4, 0.5, staircase=True) if scheduled else rate
+    model.compile(keras.optimizers.SGD(rate), model.loss, run_eagerly=True)
+    recorder = Recorder()
+    fit(model, sampler, [TwoPhaseLearning(sampler, 1, learning_rate_factor=1 if scheduled else 0.1), recorder], 2)
+    np.testing.assert_allclose(recorder.rates, [0.5, 0.25 if scheduled else 0.05], rtol=1e-6)
+
+
+def test_flags_that_were_set_after_a_break_stay_and_the_others_are_put_back():
+    model, sampler = broken_off([Phase(0, frozen="head")], epoch=0)
+    assert not model.get_layer("head").trainable
+    model.get_layer("backbone").trainable = False
+    model.compile(keras.optimizers.SGD(0.1), model.loss, run_eagerly=True)
+    recorder = Recorder()
+    fit(model, sampler, [TwoPhaseLearning(sampler, 1), recorder], 2)
+    assert recorder.changed() == [{"norm", "head"}] * 2
+    assert not model.get_layer("backbone").trainable
+    assert model.get_layer("head").trainable
+
+
+# --- folders
+
+
+@pytest.mark.parametrize(("keeper", "argument"), [(BackupAndRestore, "backup_dir"), (TrainingState, "directory")])
+def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_step(tmp_path, keeper, argument):
+    (tmp_path / "file").write_text("no folder")
+    recorder = Recorder()
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(ValueError, match=f"`{argument}` must be a folder that can be written to"):
+            fit(make_model(run_eagerly=True), make_sampler(), [recorder, keeper(folder)], 1)
+    assert not recorder.epochs
+    assert (tmp_path / "file").read_text() == "no folder"
