@@ -19,6 +19,7 @@ from keras_imbalance import BalancedBagging
 from keras_imbalance.backend import keras
 from keras_imbalance.ensemble import disagreement, member_rows
 from keras_imbalance.ensemble.rows import deal
+from keras_imbalance.losses import FocalLoss
 
 pytestmark = keras_3_only("BalancedBagging refuses it")
 
@@ -522,8 +523,9 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def resumable(folder, victim=None, started=None, seed=0, data=None, **options):
-    bagging = bag(members=3, seed=seed)
+def resumable(folder, victim=None, started=None, seed=0, data=None, gamma=None, **options):
+    loss = None if gamma is None else FocalLoss(gamma)
+    bagging = bag(lambda: softmax_net(loss=loss), members=3, seed=seed)
     started = [] if started is None else started
     history = bagging.fit(
         *(data or labelled()),
@@ -617,6 +619,16 @@ def test_only_whole_members_of_the_same_run_are_taken(finished, tmp_path):
         with pytest.raises(ValueError, match=rf"`resume_dir` must hold members of the same run.*{match}"):
             resumable(tmp_path, None, started, **change)
         assert started == []
+
+
+def test_members_of_the_same_loss_with_other_arguments_are_refused(tmp_path):
+    expected, _ = resumable(tmp_path, gamma=1.0)
+    started = []
+    found, _ = resumable(tmp_path, None, started, gamma=1.0)
+    assert_same_weights(found, expected)
+    with pytest.raises(ValueError, match=r"`resume_dir` must hold members of the same run.*\['loss'\]"):
+        resumable(tmp_path, None, started, gamma=2.0)
+    assert started == []
 
 
 @settings(max_examples=8, deadline=None)

@@ -157,5 +157,13 @@ def _made_by(i, member, run):
         "seed": run.seed,
         "weights": [[list(weight.shape), str(weight.dtype)] for weight in member.weights],
         "optimizer": f"{type(member.optimizer).__name__} {optimizer_config(member.optimizer)}",
-        "loss": member.loss if isinstance(member.loss, str) else getattr(member.loss, "name", str(type(member.loss))),
+        "loss": _described(member.loss),
     }
+
+
+def _described(loss):
+    """A loss as text, the same in every process."""
+    if isinstance(loss, str):
+        return loss
+    kind = getattr(loss, "__name__", type(loss).__name__)
+    return f"{kind} {loss.get_config()}" if hasattr(loss, "get_config") else kind
