@@ -113,6 +113,8 @@ def main():
     parser = parser_of(__doc__, epochs=30)
     parser.add_argument("--data", default="digits", help="digits, mnist, or an .npz file")
     arguments = parser.parse_args()
+    if arguments.data not in ("digits", "mnist") and not Path(arguments.data).is_file():
+        parser.error(f"argument --data: Expected digits, mnist, or an .npz file. Received: {arguments.data}")
     training, (x_test, y_test) = load(arguments.data, arguments.seed)
     training = long_tail(*training, arguments.seed)
     print(f"Training images of each class: {ki.count_classes(training[1], CLASSES).tolist()}")

@@ -8,6 +8,7 @@ the way and repeats or drops rows so that a batch holds as much fraud as honest 
 """
 
 import resource
+import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -68,7 +69,8 @@ class Memory(keras.callbacks.Callback):
         self.peak = []
 
     def on_epoch_end(self, epoch, logs=None):
-        self.peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kilobytes
+        self.peak.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def main():

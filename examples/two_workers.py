@@ -19,8 +19,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before Keras is imported
+from common import at_least
 
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
@@ -70,6 +71,8 @@ def train(epochs, folder):
     variables = [*model.variables, *optimizer.variables]
     saved = folder / "state.npz"
     begin = restore(saved, variables, sampler) if saved.exists() else 0
+    if begin and strategy.cluster_resolver.task_id == 0:
+        print(f"{saved} holds {begin} of {epochs} epochs. Delete it to begin anew.", flush=True)
     for epoch in range(begin, epochs):
         balancing.on_epoch_begin(epoch)
         metric.reset_state()
@@ -117,9 +120,11 @@ def start_workers(number):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--workers", type=int, default=2, help="to start here, where there is no TF_CONFIG")
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument("--epochs", type=at_least(1), default=6, help="epochs in all, those that are saved included")
+    parser.add_argument("--workers", type=at_least(1), default=2, help="to start here, where there is no TF_CONFIG")
     parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the saved state, shared by all")
     arguments = parser.parse_args()
     if "TF_CONFIG" not in os.environ:

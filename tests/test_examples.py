@@ -134,6 +134,23 @@ def test_the_stream_is_balanced_and_its_probabilities_are_put_back(tmp_path):
     check_picture(tmp_path / "figures" / "streaming_precision_recall.png")
 
 
+@pytest.mark.parametrize(
+    ("example", "argument"),
+    [
+        ("long_tailed_images", ("--data", "absent.npz")),
+        ("two_workers", ("--workers", "0")),
+        ("rare_event", ("--seeds", "0")),
+    ],
+)
+def test_an_example_refuses_what_it_cannot_do(example, argument, tmp_path):
+    done = run(example, tmp_path, *argument)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert f"argument {argument[0]}: " in done.stderr
+    assert f"Received: {argument[1]}" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_images_of_a_file(tmp_path):
     rng = np.random.default_rng(0)
