@@ -101,7 +101,10 @@ def line_up(y_true: Any, predictions: np.ndarray, multi_label: bool) -> tuple[np
     """
     truth = as_table(y_true, "y_true")
     if truth.dtype.kind not in "biuf":
-        raise ValueError(f"`y_true` must hold class numbers. Received: dtype {truth.dtype}.")
+        raise ValueError(
+            f"`y_true` must hold class numbers. Received: dtype {truth.dtype}. Turn names into numbers first: names, ids = "
+            "numpy.unique(labels, return_inverse=True)."
+        )
     channels = predictions[:, None] if predictions.ndim == 1 else predictions
     form = label_form(truth.shape, channels.shape, multi_label=multi_label)
     rows = channels.reshape(-1, channels.shape[-1])
@@ -111,7 +114,11 @@ def line_up(y_true: Any, predictions: np.ndarray, multi_label: bool) -> tuple[np
         return ids.astype(np.int64), rows
     labels = truth.reshape(rows.shape)
     if not ((labels == 0) | (labels == 1)).all():
-        raise ValueError("`y_true` must hold hard labels, 0 or 1. Received others: decide soft labels first.")
+        other = labels[~((labels == 0) | (labels == 1))][0]
+        raise ValueError(
+            f"`y_true` must hold hard labels, 0 or 1. Received: {other}. Number classes of -1 and 1, or of 1 and 2, anew; "
+            "decide soft labels first."
+        )
     if form == "sigmoid":
         return labels.astype(np.int64), rows
     if not (labels.sum(axis=1) == 1).all():

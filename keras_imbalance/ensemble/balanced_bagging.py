@@ -33,7 +33,8 @@ class BalancedBagging:
     varies less than a single model that has seen as few rows, and nothing of the majority is thrown away.
 
     The probabilities are those of balanced classes; how far they lie from the true ones depends on the classes' shares
-    in the data, so a decision at 0.5 is one for balanced accuracy, not for accuracy.
+    in the data, so a decision at 0.5 is one for balanced accuracy, not for accuracy. `correct_prior` or the layer
+    `PriorCorrection` on top of `model` puts them back, with a `train_prior` of 1 / C for each of C classes: 0.5 for two.
 
     Args:
         build_model: function without arguments, or of the member's number, that returns a new compiled model: functional or

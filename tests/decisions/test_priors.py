@@ -68,6 +68,16 @@ def test_forms_of_priors_and_places():
     assert correct_prior(p.astype("float32"), 0.5, 0.02).dtype == np.float64
 
 
+def test_class_weights_move_the_prior_by_the_share_times_the_weight():
+    counts = np.random.default_rng(0).integers(1, 50, size=(6, 3))  # rows of each class for each of six inputs
+    weights = np.array([1.0, 7.0, 30.0])
+    # Cross-entropy with class weights is lowest where the probabilities are the weighted shares.
+    trained = counts * weights / (counts * weights).sum(axis=1, keepdims=True)
+    rows = counts.sum(axis=0)
+    expected = counts / counts.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(correct_prior(trained, rows * weights, rows), expected, rtol=1e-12)
+
+
 def simulated(rows, positives, seed):
     """Two Gaussian classes whose true probabilities are known: features, labels."""
     rng = np.random.default_rng(seed)
