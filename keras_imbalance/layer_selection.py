@@ -2,7 +2,7 @@
 
 import fnmatch
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from keras_imbalance.backend import with_sublayers
@@ -24,9 +24,15 @@ def _walk(layer, above, around, seen):
         yield from _walk(inner, f"{path}/", [*around, inner], seen)
 
 
-def as_list(wanted: Any) -> list:
-    """One layer, name or pattern as a list of one."""
-    return [wanted] if isinstance(wanted, str) or hasattr(wanted, "trainable") else list(wanted)
+def as_list(wanted: Any, argument: str) -> list:
+    """One layer, name or pattern as a list of one; raises for what is no list either."""
+    if isinstance(wanted, str) or hasattr(wanted, "trainable"):
+        return [wanted]
+    if not isinstance(wanted, Iterable):
+        raise ValueError(
+            f"`{argument}` must be a layer, its name, a pattern, or a list of those. Received: {argument}={wanted!r}."
+        )
+    return list(wanted)
 
 
 def find_layers(model: Any, wanted: Any, argument: str) -> list:
@@ -37,7 +43,7 @@ def find_layers(model: Any, wanted: Any, argument: str) -> list:
     """
     known = list(walk(model))
     found: list = []
-    for entry in as_list(wanted):
+    for entry in as_list(wanted, argument):
         if isinstance(entry, str):
             hits = [layer for path, layer, _ in known if _matches(entry, layer.name) or _matches(entry, path)]
         else:

@@ -128,10 +128,12 @@ class DynamicSampling(SamplingCallback):
             )
         if not (monitor is None or isinstance(monitor, str)):
             raise ValueError(f"`monitor` must be None or the name of a metric. Received: monitor={monitor!r}.")
-        if not 0 <= floor <= 1:
-            raise ValueError(f"`floor` must be in [0, 1]. Received: floor={floor}.")
-        if not 0 <= momentum < 1:
-            raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum}.")
+        if not _is_number(floor) or not 0 <= floor <= 1:
+            raise ValueError(f"`floor` must be in [0, 1]. Received: floor={floor!r}.")
+        if not _is_number(momentum) or not 0 <= momentum < 1:
+            raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum!r}.")
+        if not _is_number(threshold):
+            raise ValueError(f"`threshold` must be a finite number. Received: threshold={threshold!r}.")
         self.start_epoch = whole_epoch(start_epoch, "start_epoch")
         self.stop_epoch = None if stop_epoch is None else whole_epoch(stop_epoch, "stop_epoch")
         if self.stop_epoch is not None and self.stop_epoch <= self.start_epoch:
@@ -258,6 +260,11 @@ def describe_change(epoch: int, class_names: list[str], before: np.ndarray, afte
         shown -= 1
         line = start + ", ".join(entries[i] for i in order[:shown]) + f", and {len(entries) - shown} that change less"
     return line
+
+
+def _is_number(value):
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and bool(np.isfinite(value))
 
 
 def _are_weights(given, scores):

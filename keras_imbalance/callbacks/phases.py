@@ -1,6 +1,6 @@
 """Training in phases within one fit call."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +10,7 @@ from keras_imbalance.backend import keras, ops, rebuild_train_function
 from keras_imbalance.backend.training import callbacks_beside, check_built
 from keras_imbalance.callbacks.ownership import check_sampler, claim, release
 from keras_imbalance.callbacks.resumable import ResumableCallback
+from keras_imbalance.callbacks.sampling_callback import whole_epoch
 from keras_imbalance.layer_selection import Flags, as_list, find_layers, reinitialize, set_trainable, walk
 from keras_imbalance.optimizer_state import Narrowing, is_built, learning_rates, reset_slots, set_learning_rates
 
@@ -72,11 +73,11 @@ class Phase:
             )
         self.start_epoch = int(start_epoch)
         self.target = target
-        self.trainable = trainable if trainable is None or trainable is True else as_list(trainable)
-        self.frozen = None if frozen is None else as_list(frozen)
+        self.trainable = trainable if trainable is None or trainable is True else as_list(trainable, "trainable")
+        self.frozen = None if frozen is None else as_list(frozen, "frozen")
         self.learning_rate = learning_rate
         self.learning_rate_factor = learning_rate_factor
-        self.reinitialize = as_list(reinitialize)
+        self.reinitialize = as_list(reinitialize, "reinitialize")
         self.train_batchnorm = train_batchnorm
 
     @property
@@ -130,9 +131,13 @@ class PhasedTraining(ResumableCallback):
 
     def __init__(self, phases: Sequence[Phase], sampler: Any = None, seed: int = 0, verbose: int = 0):
         super().__init__()
-        phases = list(phases)
-        if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        if (
+            not isinstance(phases, Iterable)
+            or not (given := list(phases))
+            or not all(isinstance(p, Phase) for p in given)
+        ):
             raise ValueError(f"`phases` must be a list of at least one Phase. Received: phases={phases!r}.")
+        phases = given
         starts = [phase.start_epoch for phase in phases]
         if any(a >= b for a, b in pairwise(starts)):
             raise ValueError(f"`phases` must start one after another. Received: start_epochs={starts}.")
@@ -143,7 +148,7 @@ class PhasedTraining(ResumableCallback):
             raise ValueError("`sampler` must be given where a phase has a `target`. Received: sampler=None.")
         for phase in targets:
             _check_target(sampler, phase.target)
-        self.phases, self.sampler, self.seed, self.verbose = phases, sampler, int(seed), verbose
+        self.phases, self.sampler, self.seed, self.verbose = phases, sampler, whole_epoch(seed, "seed"), verbose
         self._flags: Flags | None = None  # as before training
         self._flags_left: Flags | None = None  # as this callback set them last
         self._narrowing: Narrowing | None = None
@@ -314,7 +319,8 @@ class PhasedTraining(ResumableCallback):
         if not self._narrowing.knows(self._ever_trained):
             raise ValueError(
                 "The optimizer was built without some of the variables that a phase trains, so it has no place for them. "
-                "Compile the model again before this fit, with the layers as they are to be after it."
+                "Let the layers train before this fit, compile the model again, and freeze them in the phases that are to spare "
+                "them."
             )
 
     def _check_beside(self):
@@ -403,7 +409,7 @@ class TwoPhaseLearning(PhasedTraining):
         second = Phase(
             switch_epoch,
             target="natural",
-            frozen=freeze if freeze is None or as_list(freeze) else None,
+            frozen=freeze if freeze is None or as_list(freeze, "freeze") else None,
             learning_rate_factor=None if learning_rate_factor == 1 else learning_rate_factor,
         )
         super().__init__([second], sampler, verbose=verbose)
@@ -451,7 +457,7 @@ class ClassifierRetraining(PhasedTraining):
     ):
         check_sampler(sampler)
         _check_switch(switch_epoch)
-        head = as_list(head)
+        head = as_list(head, "head")
         if not head:
             raise ValueError(f"`head` must name at least one layer. Received: head={head!r}.")
         learn = Phase(
@@ -501,6 +507,7 @@ class LearnableWeightScaling(PhasedTraining):
     ):
         check_sampler(sampler)
         _check_switch(switch_epoch)
+        scaling = as_list(scaling, "scaling")
         learn = Phase(switch_epoch, target=target, trainable=scaling, learning_rate=learning_rate)
         super().__init__([Phase(0, target="natural", frozen=scaling), learn], sampler, verbose=verbose)
         self.switch_epoch = int(switch_epoch)

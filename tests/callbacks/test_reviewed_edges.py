@@ -7,6 +7,8 @@ from phase_runs import Break, BreakOff, Recorder, data, fit, make_model, make_sa
 from keras_imbalance import (
     BackupAndRestore,
     ClassifierRetraining,
+    DynamicSampling,
+    LearnableWeightScaling,
     Phase,
     PhasedTraining,
     TrainingState,
@@ -90,3 +92,27 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_step(tmp_path
             fit(make_model(run_eagerly=True), make_sampler(), [recorder, keeper(folder)], 1)
     assert not recorder.epochs
     assert (tmp_path / "file").read_text() == "no folder"
+
+
+# --- arguments of another type
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: Phase(0, frozen=True), "`frozen` must be a layer, its name, a pattern"),
+        (lambda s: Phase(0, trainable=3), "`trainable` must be a layer, its name, a pattern"),
+        (lambda s: Phase(0, reinitialize=None), "`reinitialize` must be a layer, its name, a pattern"),
+        (lambda s: TwoPhaseLearning(s, 1, freeze=True), "`freeze` must be a layer, its name, a pattern"),
+        (lambda s: ClassifierRetraining(s, 1, head=None), "`head` must be a layer, its name, a pattern"),
+        (lambda s: LearnableWeightScaling(s, 1, scaling=0), "`scaling` must be a layer, its name, a pattern"),
+        (lambda s: PhasedTraining(Phase(0)), "`phases` must be a list of at least one Phase"),
+        (lambda s: PhasedTraining([Phase(0, reinitialize="head")], seed=-1), "`seed` must not be negative"),
+        (lambda s: DynamicSampling(s, floor="0.5"), "`floor` must be in"),
+        (lambda s: DynamicSampling(s, momentum=None), "`momentum` must be in"),
+        (lambda s: DynamicSampling(s, threshold=float("nan")), "`threshold` must be a finite number"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(make_sampler())
