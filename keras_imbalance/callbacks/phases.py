@@ -29,8 +29,9 @@ class Phase:
         learning_rate: a number, a function from the epoch of the phase (0, 1, ...) to a number, or a Keras
             LearningRateSchedule, which is given the steps taken in the phase at the beginning of each epoch. Defaults to None.
         learning_rate_factor: in place of `learning_rate`, what the rate before training is multiplied with. Defaults to None.
-        reinitialize: layers, names or patterns whose weights get new initial values at the beginning of `start_epoch`; what
-            the optimizer keeps for them starts anew. Defaults to none.
+        reinitialize: layers, names or patterns whose weights get new initial values at the beginning of `start_epoch`, those
+            that do not train too, such as the mean of an adapted Normalization; what the optimizer keeps for them starts
+            anew. Defaults to none.
         train_batchnorm: True lets every BatchNormalization layer train, statistics and all, in frozen layers too; False freezes
             them all. Defaults to None: as the layers around them where the phase chooses layers, else as in the phase before.
 
@@ -101,7 +102,13 @@ class PhasedTraining(ResumableCallback):
 
     Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, under
     weight decay, moving averages and BatchNormalization too; the optimizer keeps what it knows of it for when it trains again.
-    When training ends, the distribution, the learning rate and the `trainable` flags are again what they were before it.
+    When training ends, the distribution, the learning rate and the `trainable` flags are again what they were before it. After
+    a fit that was broken off, as by an interrupted cell, they are put back when a fit of the model with a PhasedTraining
+    begins. The model must have its weights before fit where a phase chooses layers or re-initialises them.
+
+    A whole model that ModelCheckpoint saves in a phase has the flags of that phase for its own, and Keras drops the state of
+    its optimizer when it loads it. To go on from a checkpoint, load its weights into a model that was built anew
+    (save_weights_only=True and `TrainingState`), or use `BackupAndRestore` of this package.
 
     ReduceLROnPlateau may be used beside it, since a rate is set once, when its phase begins. LearningRateScheduler sets the
     rate of every epoch by itself and is refused beside phases that set one.
@@ -319,8 +326,8 @@ class PhasedTraining(ResumableCallback):
         if not self._narrowing.knows(self._ever_trained):
             raise ValueError(
                 "The optimizer was built without some of the variables that a phase trains, so it has no place for them. "
-                "Let the layers train before this fit, compile the model again, and freeze them in the phases that are to spare "
-                "them."
+                "Let the layers train before this fit, compile the model again, and freeze them in the phases that are to "
+                "spare them."
             )
 
     def _check_beside(self):

@@ -19,8 +19,9 @@ class DeferredReweighting(Callback):
 
     It sets `class_weights` of a ClassBalancedLoss or LDAMLoss that the model was compiled with, or `alpha` of a FocalLoss: ones
     in the epochs before `start_epoch`, whatever the loss was compiled with, and the weights of `scheme` from then on. Which
-    holds depends on the epoch alone. When training ends, the loss is again as compiled. Where a ClassBalancedLoss wraps another
-    loss, its own weights are set; those of the loss inside stay.
+    holds depends on the epoch alone. When training ends, the loss is again as compiled. After a fit that was broken off it is
+    so when the next fit with this callback begins: compile with a new loss object where the next fit has none. Where a
+    ClassBalancedLoss wraps another loss, its own weights are set; those of the loss inside stay.
 
     `val_loss` is that loss too, so it steps at `start_epoch`: watch a metric such as `val_f1` where EarlyStopping or
     ReduceLROnPlateau should not take the step for a change of the model.

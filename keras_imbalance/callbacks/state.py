@@ -233,7 +233,10 @@ class BackupAndRestore(TrainingState):
     the states of random layers, the samplers (distribution, rows drawn, seed), the callbacks of this package, and
     EarlyStopping, ReduceLROnPlateau and ModelCheckpoint. A run that is killed while it trains or saves, and started again with
     the same arguments, ends with the weights of a run that was not, to the bit under deterministic operations. `History` holds
-    the epochs since the restart.
+    the epochs since the restart. The model must have its weights before fit.
+
+    What a source of rows does by itself is not kept: the stream of a `StreamSampler` must give the same rows in every pass, so
+    shuffle it with reshuffle_each_iteration=False and a seed, or the passes after a restart come in another order.
 
     Put it last in the list of callbacks. Where several workers train one model, the first of them writes and all read, from a
     folder that they share.
@@ -244,8 +247,8 @@ class BackupAndRestore(TrainingState):
         delete_checkpoint: whether the backup is deleted when the fit has ended. Defaults to True.
 
     Raises:
-        ValueError: when training begins, for callbacks after it whose state it would miss, or for a backup that is damaged or
-            of another model or run. Nothing is deleted then.
+        ValueError: when training begins, for callbacks after it whose state it would miss, a folder that cannot be written to,
+            a model without weights, or a backup that is damaged or of another model or run. Nothing is deleted then.
 
     Example:
     ```python
