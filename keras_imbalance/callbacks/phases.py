@@ -102,6 +102,7 @@ class PhasedTraining(ResumableCallback):
 
     Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, under
     weight decay, moving averages and BatchNormalization too; the optimizer keeps what it knows of it for when it trains again.
+    (Not so a layer that writes its weights in its own call, trainable or not, as Keras's SpectralNormalization does.)
     When training ends, the distribution, the learning rate and the `trainable` flags are again what they were before it. After
     a fit that was broken off, as by an interrupted cell, they are put back when a fit of the model with a PhasedTraining
     begins. The model must have its weights before fit where a phase chooses layers or re-initialises them.
