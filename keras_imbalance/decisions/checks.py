@@ -106,7 +106,16 @@ def line_up(y_true: Any, predictions: np.ndarray, multi_label: bool) -> tuple[np
             "numpy.unique(labels, return_inverse=True)."
         )
     channels = predictions[:, None] if predictions.ndim == 1 else predictions
-    form = label_form(truth.shape, channels.shape, multi_label=multi_label)
+    try:
+        form = label_form(truth.shape, channels.shape, multi_label=multi_label)
+    except ValueError as error:
+        expected = "the shape of the predictions" if multi_label else "a class number for each row of the predictions"
+        if not multi_label and not is_one_channel(predictions):
+            expected += ", or one-hot rows of their shape"
+        raise ValueError(
+            f"`y_true` must line up with the predictions: {expected}. "
+            f"Received: y_true of shape {truth.shape}, predictions of shape {predictions.shape}."
+        ) from error
     rows = channels.reshape(-1, channels.shape[-1])
     if form == "ids":
         ids = truth.reshape(-1)
