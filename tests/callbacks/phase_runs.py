@@ -84,7 +84,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 def all_flags(model):
-    layers = [model] + [layer for _, layer, _ in walk(model)]
+    layers = [model] + [layer for _, layer, _ in walk(model) if layer.weights]
     return [(layer.name, layer.trainable, [v.trainable for v in layer.weights]) for layer in layers]
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import keras_3_only
+from kerases import IS_TF_KERAS, keras_3_only
 from phase_runs import (
     Break,
     BreakOff,
@@ -62,7 +62,7 @@ def mark(name):
 @pytest.mark.parametrize("name", [mark(name) for name in OPTIMIZERS])
 def test_frozen_layers_stay_as_they_are_to_the_bit(name):
     """Frozen, trained and frozen again, where the end of fit writes moving averages into what trained last."""
-    model, recorder = with_optimizer(name), Recorder()
+    model, recorder = with_optimizer(name, run_eagerly=name not in ("adamw", "average written")), Recorder()
     frozen = ["backbone", "norm"]
     phases = PhasedTraining([Phase(1, frozen=frozen), Phase(2, trainable=True), Phase(3, frozen=frozen)])
     fit(model, make_sampler(), [phases, recorder])
@@ -248,6 +248,7 @@ def test_a_layer_that_two_containers_hold_is_chosen_with_either():
 def test_what_did_not_train_before_trains_only_where_a_phase_names_it():
     model, recorder = nested_model(), Recorder()
     in_trunk(model, "a").trainable = False
+    compile_eagerly(model)  # tf-keras goes by the flags of then
     model.optimizer.build([v for layer in model.layers for v in layer.weights if "moving" not in v.name])
     phases = [Phase(1, frozen="head"), Phase(2, trainable=["a", "norm"]), Phase(3, trainable=True)]
     fit(model, make_sampler(), [PhasedTraining(phases), recorder])
@@ -526,6 +527,7 @@ def test_everything_is_as_before_after_fit_and_two_fits_are_alike():
         model, sampler = make_model(optimizers.SGD(0.1), run_eagerly=True), make_sampler()
         sampler.distribution = [0.2, 0.3, 0.5]
         model.get_layer("norm").trainable = False
+        model.compile(optimizers.SGD(0.1), model.loss, run_eagerly=True)
         flags, phases = all_flags(model), whole(sampler)
         for _ in range(2):
             recorder = Recorder(sampler)
@@ -564,7 +566,8 @@ def test_a_fit_that_was_broken_off_leaves_no_trace_in_the_next(same_callback, ep
     np.testing.assert_allclose(recorder.rates, [0.1, 0.02, 0.02, 0.02], rtol=1e-6)
     np.testing.assert_allclose(recorder.shares[0], [0.2, 0.3, 0.5])
     assert recorder.changed() == [ALL, {"head"}, {"head"}, ALL]
-    assert all_flags(model) == flags
+    if not IS_TF_KERAS:  # which itself puts back the flags that a fit began with, those of the one that was broken off
+        assert all_flags(model) == flags
     assert rate_of(model) == pytest.approx(0.1)
     np.testing.assert_array_equal(sampler.distribution, [0.2, 0.3, 0.5])
 
@@ -738,5 +741,6 @@ def test_optimizer_state_is_whole_again_after_fit():
     shapes = [value.shape for value in optimizer_values(model)]
     fit(model, make_sampler(), [PhasedTraining([Phase(0, trainable="head")])], 1)
     assert [value.shape for value in optimizer_values(model)] == shapes
-    keys = model.optimizer._trainable_variables
-    assert [tuple(v.shape) for v in keys] == [tuple(v.shape) for v in model.trainable_variables]
+    before = weights_of(model)
+    fit(model, make_sampler(), [], 1)
+    assert changed(before, weights_of(model)) == ALL
