@@ -1,12 +1,16 @@
 """One row in a hundred matters: an ensemble on balanced draws, honest probabilities, and decisions by cost.
 
 Finds the pictures among the blocks of a page layout, thinned out until they are 1 % of the rows. A missed one costs 50 times as
-much as a false alarm. Four ways to decide on the test rows, each one step further than the one before:
+much as a false alarm. Five ways to decide on the test rows:
 
     plain net at 0.5       one net trained on all rows
+    plain net, by cost     the same net, and the decision that costs least in expectation
     ensemble at 0.5        ten nets on balanced draws: many alarms, and probabilities far too high
     corrected at 0.5       the same ensemble with the probabilities put back: honest, and at 0.5 nearly blind
     corrected, by cost     the same probabilities, and the decision that costs least in expectation
+
+The decision by cost saves most, whichever the model. Where a plain net learns from all rows without trouble, as here, it may
+well rank better than members that see 54 rows each: look at its row before you prefer the ensemble.
 
     python examples/rare_event.py
     python examples/rare_event.py --seeds 5             the mean over five splits and initial weights
@@ -89,6 +93,7 @@ def judge(train, test, epochs, seed):
     figures = {}
     for name, p, decision in [
         ("plain net at 0.5", plain, plain > 0.5),
+        ("plain net, by cost", plain, ki.minimum_cost_decision(plain, COSTS)),
         ("ensemble at 0.5", balanced, balanced > 0.5),
         ("corrected at 0.5", honest, honest > 0.5),
         ("corrected, by cost", honest, ki.minimum_cost_decision(honest, COSTS)),

@@ -97,6 +97,7 @@ def test_rare_event_puts_the_probabilities_back(tmp_path):
     assert after[1] < before[1] / 2  # the Brier score falls
     assert after[2] < before[2]  # and so does the recall at 0.5
     assert by_cost[2] > after[2]
+    assert "plain net, by cost" in done.stdout  # what the ensemble must be held against
     check_picture(tmp_path / "figures" / "reliability.png")
 
 
