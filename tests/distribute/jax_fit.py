@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 
-import keras
 import numpy as np
 
 import keras_imbalance as ki
+from keras_imbalance.backend import keras
 from keras_imbalance.backend.training import writes_files
 
 EPOCHS = 4

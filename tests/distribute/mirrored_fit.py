@@ -5,12 +5,8 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
-
-import keras_imbalance as ki  # noqa: E402
-from keras_imbalance.backend import keras  # noqa: E402
+import keras_imbalance as ki
+from keras_imbalance.backend import keras
 
 COUNTS = [300, 80, 20]
 LOSSES = {
@@ -50,6 +46,8 @@ def fitted(strategy, make_loss, weights, data, sampler, samples):
 
 
 def main(names):
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     rng = np.random.default_rng(0)
     y = rng.permutation(np.repeat(np.arange(3), COUNTS))
     x = (rng.normal(size=(400, 4)) + 0.8 * y[:, None]).astype("float32")

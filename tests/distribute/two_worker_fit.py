@@ -16,9 +16,6 @@ import keras_imbalance as ki
 from keras_imbalance.backend import keras
 from keras_imbalance.backend.training import writes_files
 
-CONFIG = json.loads(os.environ.get("TF_CONFIG", "{}"))
-INDEX = CONFIG.get("task", {}).get("index", 0)
-strategy = tf.distribute.MultiWorkerMirroredStrategy() if CONFIG else tf.distribute.get_strategy()
 EPOCHS, BATCH = 4, 32
 
 
@@ -44,6 +41,9 @@ class Watch(keras.callbacks.Callback):
 
 
 def main(folder, keeper, kill_in="-1"):
+    config = json.loads(os.environ.get("TF_CONFIG", "{}"))
+    index = config.get("task", {}).get("index", 0)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy() if config else tf.distribute.get_strategy()
     y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [300, 80, 20]))
     x = np.concatenate([np.arange(400.0)[:, None], np.random.default_rng(1).normal(size=(400, 4)) + y[:, None]], 1)
     sampler = ki.ArraySampler(x.astype("float32"), y, batch_size=BATCH, epoch_size=12 * BATCH, seed=3)
@@ -54,7 +54,7 @@ def main(folder, keeper, kill_in="-1"):
         loss = ki.FocalLoss(from_logits=True)
         model.compile(keras.optimizers.Adam(0.05), loss, metrics=[ki.PerClassF1(3), ki.ConfusionMatrix(3)])
     object.__setattr__(model, "tap", [])
-    watch = Watch(model.tap, int(kill_in) if INDEX == 1 else -1)
+    watch = Watch(model.tap, int(kill_in) if index == 1 else -1)
     keepers = {
         "own": [ki.BackupAndRestore(f"{folder}/backup", delete_checkpoint=False)],
         "keras": [ki.TrainingState(f"{folder}/state"), keras.callbacks.BackupAndRestore(f"{folder}/backup")],
@@ -62,7 +62,7 @@ def main(folder, keeper, kill_in="-1"):
     callbacks = [ki.ProgressiveSampling(sampler, epochs=EPOCHS), *keepers[keeper], watch]
     history = model.fit(sampler.dataset(), epochs=EPOCHS, verbose=0, callbacks=callbacks).history
     np.savez(
-        f"{folder}/result-{INDEX}.npz",
+        f"{folder}/result-{index}.npz",
         *[np.asarray(weight) for weight in model.get_weights()],
         rows=np.array(model.tap),
         labels=y,
