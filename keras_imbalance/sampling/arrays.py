@@ -20,7 +20,7 @@ EPOCH_SIZES = ("natural", "undersample", "oversample")
 PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
 PIECE_BATCHES = 64
 FEW_BATCHES = 16  # where fewer fit, batches are large enough to be fetched ahead
-STATE_KEYS = ("seed", "epoch", "drawn", "synthetic", "distribution")
+STATE_KEYS = ("seed", "class_counts", "batch_size", "epoch", "drawn", "synthetic", "distribution")
 BASES = 1 << 40  # keeps the rows that new points start from apart from the rows drawn as they are
 
 
@@ -253,6 +253,8 @@ class ArraySampler(LiveDistribution):
         self._settle()
         return {
             "seed": self.seed,
+            "class_counts": self._counts.tolist(),
+            "batch_size": self.batch_size,
             "epoch": self._next,
             "drawn": self._drawn.tolist(),
             "synthetic": self._made.tolist(),
@@ -263,7 +265,7 @@ class ArraySampler(LiveDistribution):
         """Goes on from what `state_dict` gave, for a sampler of the same data.
 
         Raises:
-            ValueError: when the state is of a sampler of other classes or seed, or is no state at all.
+            ValueError: when the state is of a sampler of other rows per class, batch size or seed, or is no state at all.
         """
         if not isinstance(state, Mapping) or not set(STATE_KEYS) <= set(state):
             raise ValueError(
@@ -275,6 +277,12 @@ class ArraySampler(LiveDistribution):
             raise ValueError(
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
                 f"{len(drawn)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
+            )
+        if state["class_counts"] != self._counts.tolist() or state["batch_size"] != self.batch_size:
+            raise ValueError(
+                f"`state` must be of a sampler of the same rows: {self._counts.tolist()} a class, in batches of "
+                f"{self.batch_size}. Received: {state['class_counts']} a class, in batches of {state['batch_size']}. Build the "
+                "sampler as in the run that saved it."
             )
         self._check_drawable(check_distribution(state["distribution"], self._counts, "distribution"))
         # As saved, not rescaled once more: the same run must draw the same rows.
