@@ -17,7 +17,7 @@ ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 IMPORTS = """
 import sys
 import keras_imbalance as ki
-import keras
+from keras_imbalance.backend import keras
 import numpy as np
 
 def has_tensorflow():
