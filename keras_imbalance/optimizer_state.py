@@ -46,7 +46,7 @@ def learning_rates(optimizer: Any) -> list[float] | None:
         settable = hasattr(rate, "assign") or isinstance(rate, (int, float))
         if isinstance(learner.get_config()["learning_rate"], Mapping) or not settable:
             return None
-        rates.append(float(ops.convert_to_numpy(rate)))
+        rates.append(float(rate.numpy() if hasattr(rate, "numpy") else rate))
     return rates
 
 
