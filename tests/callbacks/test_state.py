@@ -211,6 +211,15 @@ def test_a_second_fit_starts_at_the_first_epoch(tmp_path):
         assert run.recorder.epochs == list(range(EPOCHS))
 
 
+def test_a_fit_after_one_that_was_resumed_and_broken_off_starts_at_the_first_epoch(tmp_path):
+    Run().broken_off((3, 1), keeper=[BackupAndRestore(tmp_path)])
+    run = Run().broken_off((4, 0), keeper=[BackupAndRestore(tmp_path)])
+    assert run.recorder.epochs == [3, 4]
+    run.recorder.epochs.clear()
+    run.fit(epochs=2)
+    assert run.recorder.epochs == [0, 1]
+
+
 @pytest.mark.parametrize("delete", [True, False])
 def test_the_backup_is_deleted_when_asked(tmp_path, delete):
     run = Run()
@@ -287,6 +296,17 @@ def test_keras_s_backup_goes_on_exactly_where_it_is_whole(tmp_path):
     resumed.fit(keeper=keras_backup(tmp_path))
     assert resumed.recorder.epochs == [3, 4, 5]
     assert same(resumed.everything(), uninterrupted())
+
+
+@keras_3_only("a backup of another form")
+def test_keras_s_backup_spares_frozen_layers_where_no_epoch_is_left(tmp_path):
+    run, resumed = Run("averaged"), Run("averaged")
+    with pytest.raises(Break):
+        run.fit([BreakOffAtTheEnd(), *run.callbacks()], keras_backup(tmp_path))
+    resumed.fit(keeper=keras_backup(tmp_path))
+    assert resumed.recorder.epochs == []
+    whole = uninterrupted("averaged")
+    assert same(resumed.model.get_weights(), whole[: len(resumed.model.get_weights())])
 
 
 @keras_3_only("a backup of another form")
