@@ -43,7 +43,7 @@ def batches(draw):
     num_classes = draw(st.integers(2, 6))
     number = draw(st.integers(1, 25))
     ids = arrays(np.int64, number, elements=st.integers(0, num_classes - 1))
-    weights = arrays(np.float32, number, elements=st.sampled_from([0.25, 0.7, 1.0, 3.0]))
+    weights = arrays(np.float32, number, elements=st.sampled_from([0.25, 0.75, 1.0, 3.0]))
     cuts = sorted(draw(st.lists(st.integers(0, number), max_size=2)))
     return Batch(num_classes, draw(ids), draw(ids), draw(weights), cuts)
 

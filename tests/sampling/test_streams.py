@@ -13,6 +13,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from training_steps import fitted_batches
 
 from keras_imbalance import StreamSampler, target_distribution
 from keras_imbalance.backend import keras
@@ -49,35 +50,6 @@ def drawn_counts(sampler):
 
 def same(one, other):
     return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
-
-
-class Tapped(keras.Sequential):
-    """Appends the row numbers and labels of every training step to `tap`, one list an epoch."""
-
-    def train_step(self, data):
-        tf.py_function(lambda a, b: self.tap[-1].append((a.numpy()[:, 0].astype(int), b.numpy())), list(data[:2]), [])
-        return super().train_step(data)
-
-
-class NewEpoch(keras.callbacks.Callback):
-    def __init__(self, tap, at_end):
-        super().__init__()
-        self.tap, self.at_end = tap, at_end
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.tap.append([])
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.at_end(epoch)
-
-
-def fitted_batches(sampler, epochs, built=True, at_end=lambda epoch: None, **kwargs):
-    layers = [keras.layers.Input((1,))] if built else []
-    model = Tapped([*layers, keras.layers.Dense(sampler.num_classes, activation="softmax")])
-    object.__setattr__(model, "tap", [])
-    model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
-    model.fit(sampler.dataset(), epochs=epochs, callbacks=[NewEpoch(model.tap, at_end)], verbose=0, **kwargs)
-    return model.tap
 
 
 @st.composite
