@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, PerClassRecall
-from keras_imbalance.backend import keras
+from keras_imbalance.backend import keras, ops
 from keras_imbalance.callbacks.dynamic_sampling import describe_change
 
 quick = settings(deadline=None, max_examples=60)
@@ -297,7 +297,7 @@ def test_with_validation_data_of_its_own_the_scores_are_those_of_scikit_learn(fo
     class Scores(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             assert list(logs) == ["loss"]
-            decisions = np.asarray(model(x_val)).argmax(axis=1)
+            decisions = ops.convert_to_numpy(model(x_val)).argmax(axis=1)
             scores.append(f1_score(y_val, decisions, average=None, labels=range(3), sample_weight=weights))
 
     model.fit(sampler.dataset(), epochs=3, callbacks=[Scores(), dynamic], verbose=0)
@@ -321,7 +321,7 @@ def test_the_score_of_its_own_validation_data(monitor, score, channels):
         sampler, monitor, lambda scores: scores + 0.1, floor=0, momentum=0, validation_data=(x, y)
     )
     model.fit(sampler.dataset(), callbacks=[dynamic], verbose=0)
-    outputs = np.asarray(model(x))
+    outputs = ops.convert_to_numpy(model(x))
     decisions = (outputs[:, 0] > 0.5).astype(int) if channels == 1 else outputs.argmax(axis=1)
     wanted = score(y, decisions, average=None, labels=[0, 1]) + 0.1
     np.testing.assert_allclose(sampler.distribution, wanted / wanted.sum(), atol=1e-6)
@@ -335,7 +335,7 @@ def test_a_threshold_for_logits_of_one_channel():
     model.compile(keras.optimizers.SGD(0.3), keras.losses.BinaryCrossentropy(from_logits=True))
     dynamic = DynamicSampling(sampler, rule="recall", floor=0, momentum=0, validation_data=(x, y), threshold=0.0)
     model.fit(sampler.dataset(), callbacks=[dynamic], verbose=0)
-    logits = np.asarray(model(x))[:, 0]
+    logits = ops.convert_to_numpy(model(x))[:, 0]
     errors = 1 - recall_score(y, logits > 0, average=None)
     assert ((logits > 0) & (logits < 0.5)).any()
     np.testing.assert_allclose(sampler.distribution, errors / errors.sum(), atol=1e-6)
