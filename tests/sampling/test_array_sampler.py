@@ -236,7 +236,9 @@ def test_a_state_of_other_rows_or_batches_is_refused(change):
     arguments = {"x": np.zeros((30, 1)), "y": y, "batch_size": 7, "seed": 5}
     state = ArraySampler(**arguments).state_dict()
     other = ArraySampler(**{**arguments, **change})
-    with pytest.raises(ValueError, match=r"`state` must be of a sampler of the same rows.*Received: \[12, 10, 8\].*of 7\."):
+    with pytest.raises(
+        ValueError, match=r"`state` must be of a sampler of the same rows.*Received: \[12, 10, 8\].*of 7\."
+    ):
         other.load_state_dict(state)
     assert other.exposure.sum() == 0
 
