@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from phase_runs import Seen, Tap
 
 from keras_imbalance import ArraySampler, TwoPhaseLearning
 from keras_imbalance.backend import keras
@@ -17,10 +17,10 @@ def data():
     return (rng.normal(size=(100, 4)) + labels[:, None]).astype("float32"), labels
 
 
-def make_model(optimizer=None, jit_compile=False, model_class=keras.Sequential):
+def make_model(optimizer=None, jit_compile=False, metrics=()):
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    model = model_class(
+    model = keras.Sequential(
         [
             layers.Input((4,)),
             layers.Dense(6, name="backbone"),
@@ -29,7 +29,7 @@ def make_model(optimizer=None, jit_compile=False, model_class=keras.Sequential):
         ]
     )
     optimizer = optimizer or keras.optimizers.AdamW(0.05, weight_decay=0.1)
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit_compile)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=list(metrics), jit_compile=jit_compile)
     return model
 
 
@@ -47,9 +47,10 @@ class Recorder(keras.callbacks.Callback):
         self.shares.append(self.sampler.distribution)
 
 
-def fit(model, sampler, epochs=4, initial_epoch=0, **arguments):
-    phases, recorder = TwoPhaseLearning(sampler, **arguments), Recorder(sampler)
-    model.fit(sampler.dataset(), epochs=epochs, initial_epoch=initial_epoch, callbacks=[phases, recorder], verbose=0)
+def fit(model, sampler, epochs=4, initial_epoch=0, more=(), **arguments):
+    recorder = Recorder(sampler)
+    callbacks = [TwoPhaseLearning(sampler, **arguments), recorder, *more]
+    model.fit(sampler.dataset(), epochs=epochs, initial_epoch=initial_epoch, callbacks=callbacks, verbose=0)
     return recorder
 
 
@@ -57,18 +58,10 @@ def equal(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-class Tapped(keras.Sequential):
-    def train_step(self, batch):
-        tf.py_function(lambda labels: self.tap.append(labels.numpy().reshape(-1)), [batch[1]], [])
-        return super().train_step(batch)
-
-
 def test_the_natural_distribution_is_drawn_from_the_switch_on():
-    sampler = ArraySampler(*data(), batch_size=20, seed=0)
-    model = make_model(model_class=Tapped)
-    object.__setattr__(model, "tap", [])
-    fit(model, sampler, switch_epoch=2)
-    drawn = np.array([np.bincount(labels, minlength=3) for labels in model.tap])
+    sampler, tap = ArraySampler(*data(), batch_size=20, seed=0), Tap()
+    fit(make_model(metrics=[Seen()]), sampler, more=[tap], switch_epoch=2)
+    drawn = np.array([counts for _, counts in tap.batches])
     assert len(drawn) == 20
     assert (np.abs(drawn[:10] - 20 / 3) <= 1).all()
     np.testing.assert_array_equal(drawn[10:], np.tile([12, 6, 2], (10, 1)))
