@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imbalance import ArraySampler, DynamicSampling, ProgressiveSampling, StreamSampler, TwoPhaseLearning
-from keras_imbalance.backend import keras
+from keras_imbalance.backend import keras, ops
 
 COUNTS = np.array([120, 30, 10])
 NATURAL, BALANCED = COUNTS / 160, np.full(3, 1 / 3)
@@ -111,10 +111,10 @@ def rows_of(label):
             self.total = self.add_weight(name="total", initializer="zeros")
 
         def update_state(self, y_true, y_pred, sample_weight=None):
-            self.total.assign_add(tf.reduce_sum(tf.cast(tf.equal(tf.cast(y_true, "int32"), label), "float32")))
+            self.total.assign_add(ops.sum(ops.cast(ops.equal(ops.cast(y_true, "int32"), label), "float32")))
 
         def result(self):
-            return self.total
+            return ops.convert_to_tensor(self.total)
 
     return Rows()
 
