@@ -75,8 +75,8 @@ class ClassScaling(Layer):
 
     Example:
     >>> import numpy as np
-    >>> print(np.asarray(ClassScaling()(np.array([[2.0, -1.0]]))))
-    [[ 2. -1.]]
+    >>> [float(logit) for logit in ClassScaling()(np.array([[2.0, -1.0]]))[0]]
+    [2.0, -1.0]
 
     Reference: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020,
     https://arxiv.org/abs/1910.09217
