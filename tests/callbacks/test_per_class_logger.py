@@ -39,7 +39,7 @@ def every_metric(log_classes):
     ]
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("validation_freq", [1, 2])
 def test_equals_the_values_of_every_batchs_logs(rows, jit_compile, validation_freq, tmp_path):
     found = []
