@@ -84,7 +84,7 @@ class Narrowing:
         self._whole = [
             (part, self._lists(part), place)
             for part in parts(optimizer)
-            if is_built(part) and (place := places(part)) is not None
+            if is_built(part) and (place := places(part))  # what scales a loss keeps no list of its own in older Keras
         ]
 
     def knows(self, variables: Sequence[Any]) -> bool:

@@ -17,8 +17,12 @@ NEED_KERAS_3 = ("BalancedBagging", "layerwise_optimizer")
 
 
 def pytest_collection_modifyitems(items):
-    from kerases import IS_TF_KERAS
+    from kerases import IS_TF_KERAS, needs_multi_optimizer
 
-    for item in items if IS_TF_KERAS else ():
-        if isinstance(item, pytest.DoctestItem) and item.name.endswith(NEED_KERAS_3):
+    for item in items:
+        if not isinstance(item, pytest.DoctestItem):
+            continue
+        if IS_TF_KERAS and item.name.endswith(NEED_KERAS_3):
             item.add_marker(pytest.mark.skip(reason="tf-keras: needs Keras 3"))
+        elif item.name.endswith("layerwise_optimizer"):
+            item.add_marker(needs_multi_optimizer)

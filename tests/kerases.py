@@ -7,6 +7,19 @@ from keras_imbalance.backend import keras
 IS_TF_KERAS = not hasattr(keras, "ops")
 
 
+HAS_MULTI_OPTIMIZER = hasattr(keras.optimizers, "MultiOptimizer")
+
+needs_multi_optimizer = pytest.mark.skipif(
+    not HAS_MULTI_OPTIMIZER, reason="needs keras.optimizers.MultiOptimizer, new in Keras 3.15"
+)
+
+
+def since_keras(version, why):
+    """Marks a test of what Keras 3 itself cannot do before `version`, such as "3.13"."""
+    older = [int(part) for part in keras.__version__.split(".")[:2]] < [int(part) for part in version.split(".")]
+    return pytest.mark.skipif(not IS_TF_KERAS and older, reason=f"Keras before {version}: {why}")
+
+
 def keras_3_only(why):
     """Marks a test of a feature that tf-keras does not have."""
     return pytest.mark.skipif(IS_TF_KERAS, reason=f"tf-keras: {why}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import keras_3_only
+from kerases import HAS_MULTI_OPTIMIZER, needs_multi_optimizer
 
 from keras_imbalance import layerwise_optimizer, tau_normalize
 from keras_imbalance.backend import keras, ops
@@ -100,7 +100,7 @@ FACTORS = {
 }
 
 
-@keras_3_only("no MultiOptimizer")
+@needs_multi_optimizer
 @pytest.mark.parametrize("name", FACTORS)
 def test_every_layer_takes_steps_at_its_own_rate(name):
     factors, expected = FACTORS[name]
@@ -113,7 +113,7 @@ def test_every_layer_takes_steps_at_its_own_rate(name):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
 
 
-@keras_3_only("no MultiOptimizer")
+@needs_multi_optimizer
 def test_layers_may_be_given_themselves():
     model = linear_model()
     head = model.get_layer("head")
@@ -123,7 +123,7 @@ def test_layers_may_be_given_themselves():
     assert optimizer._optimizer_map(model.get_layer("trunk").get_layer("a").kernel) is optimizer.optimizers[1]
 
 
-@keras_3_only("no MultiOptimizer")
+@needs_multi_optimizer
 def test_bad_arguments_of_layerwise_optimizer():
     model, sgd = linear_model(), keras.optimizers.SGD(0.1)
     schedule = keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 10))
@@ -139,7 +139,15 @@ def test_bad_arguments_of_layerwise_optimizer():
             layerwise_optimizer(model, optimizer, factors)
 
 
-@keras_3_only("no MultiOptimizer")
+@pytest.mark.skipif(HAS_MULTI_OPTIMIZER, reason="Keras 3.15 and later have MultiOptimizer")
+def test_a_keras_without_multi_optimizer_is_named():
+    with pytest.raises(
+        ValueError, match=r"needs keras.optimizers.MultiOptimizer, new in Keras 3.15. Received: .*keras "
+    ):
+        layerwise_optimizer(linear_model(), keras.optimizers.SGD(0.1), {"a": 0.1})
+
+
+@needs_multi_optimizer
 def test_layers_that_share_a_path_are_an_error_or_share_a_factor():
     def tower(name):
         inputs = keras.Input((4,))

@@ -45,7 +45,7 @@ def save_member(path: Path, model: Any, history: dict, made_by: dict) -> None:
     arrays = {f"weight_{i}": value for i, value in enumerate(weights)}
     unfinished = path.with_name(path.name + ".unfinished")
     with unfinished.open("wb") as file:
-        np.savez(file, allow_pickle=False, about=np.array(about), **arrays)
+        np.savez(file, about=np.array(about), **arrays)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import IS_TF_KERAS, keras_3_only
+from kerases import IS_TF_KERAS, keras_3_only, needs_multi_optimizer, since_keras
 from phase_runs import (
     Break,
     BreakOff,
@@ -56,6 +56,8 @@ def with_optimizer(name, **arguments):
 
 
 def mark(name):
+    if name == "layerwise":
+        return pytest.param(name, marks=needs_multi_optimizer)
     return name if name in IN_TF_KERAS else pytest.param(name, marks=keras_3_only(f"no optimizer for {name!r}"))
 
 
@@ -137,7 +139,7 @@ class ByHand:
 
 
 @pytest.mark.parametrize("adam", [True, False])
-@pytest.mark.parametrize("layerwise", [False, pytest.param(True, marks=keras_3_only("no MultiOptimizer"))])
+@pytest.mark.parametrize("layerwise", [False, pytest.param(True, marks=needs_multi_optimizer)])
 def test_layers_that_train_again_find_the_slots_they_left(adam, layerwise):
     """All train, then the head alone, then all, then the head from new values and slots: every step as by hand."""
     optimizer = optimizers.Adam(0.02) if adam else optimizers.SGD(0.02, momentum=0.9)
@@ -338,7 +340,10 @@ SLOTS = {
 }
 
 
-@pytest.mark.parametrize("name", SLOTS)
+BROKEN = {"Muon": since_keras("3.13", "Muon fails in its first step")}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=BROKEN.get(name, ())) for name in SLOTS])
 def test_slots_of_a_new_head_are_those_of_a_new_optimizer(name):
     if not hasattr(optimizers, name):
         pytest.skip(f"this Keras has no {name}")
@@ -462,7 +467,7 @@ def test_steps_are_as_large_as_the_rate_says():
         np.testing.assert_allclose(two, 2 * one, atol=1e-6)
 
 
-@keras_3_only("no MultiOptimizer")
+@needs_multi_optimizer
 def test_every_part_of_a_layerwise_optimizer_is_multiplied():
     model = make_model()
     optimizer = layerwise_optimizer(model, optimizers.SGD(0.1), {"backbone": 0.5})

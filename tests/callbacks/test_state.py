@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from kerases import keras_3_only
+from kerases import keras_3_only, needs_multi_optimizer
 from phase_runs import (
     Break,
     BreakOff,
@@ -105,7 +105,7 @@ def uninterrupted(optimizer=None):
         (None, (3, 1)),  # in the epoch that gave the head new values, which it then gives again
         (None, (5, 0)),
         ("averaged", (2, None)),  # after the backup of an epoch
-        pytest.param("layerwise", (4, 0), marks=keras_3_only("no MultiOptimizer")),
+        pytest.param("layerwise", (4, 0), marks=needs_multi_optimizer),
         pytest.param("scaled", (1, 1), marks=keras_3_only("no LossScaleOptimizer of such arguments")),
     ],
 )
