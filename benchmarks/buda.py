@@ -17,6 +17,7 @@ https://arxiv.org/abs/1710.05381
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -160,14 +161,17 @@ def main():
             runs = [measure(seed, fraction, ratio, data) for seed in range(arguments.seeds)]
             results[fraction, ratio] = {name: np.mean([run[name] for run in runs], axis=0) for name in METHODS}
             took = time.perf_counter() - start
-            print(f"ratio {ratio}, {fraction:.0%} minority classes: done after {took:.0f} s", flush=True)
+            print(
+                f"ratio {ratio}, {fraction:.0%} minority classes: done after {took:.0f} s", file=sys.stderr, flush=True
+            )
     for title, column in (("ROC AUC, %", 0), ("accuracy, %", 1)):
         header = [title, *(f"{fraction:.0%}, ratio {ratio}" for fraction, ratio in results)]
         rows = [[name, *(f"{100 * found[name][column]:.2f}" for found in results.values())] for name in METHODS]
         print("\n" + table(header, rows))
     if arguments.figure:
+        arguments.figure.parent.mkdir(parents=True, exist_ok=True)
         draw(results, arguments.figure)
-        print(f"\nWrote {arguments.figure}")
+        print(f"Wrote {arguments.figure}", file=sys.stderr)
 
 
 if __name__ == "__main__":

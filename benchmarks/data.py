@@ -25,17 +25,26 @@ class Rows:
     num_classes: int
 
 
-def page_blocks(seed):
-    """Five classes, 4,913 rows to 28: half to train, a quarter each to validate and to test, every part with the same mix."""
+def read_page_blocks():
+    """The ten features of all rows, as logarithms since lengths and areas have long tails, and the names of their classes."""
     with PAGE_BLOCKS.open(newline="") as file:
         rows = list(csv.reader(file))[1:]
-    labels = np.array([row[-1] for row in rows])
+    return np.log1p(np.array([row[:-1] for row in rows], dtype="float64")), np.array([row[-1] for row in rows])
+
+
+def standardized(x, train):
+    """Each feature with mean 0 and deviation 1 over the rows `train`, float32."""
+    return ((x - x[train].mean(axis=0)) / x[train].std(axis=0)).astype("float32")
+
+
+def page_blocks(seed):
+    """Five classes, 4,913 rows to 28: half to train, a quarter each to validate and to test, every part with the same mix."""
+    x, labels = read_page_blocks()
     found, counts = np.unique(labels, return_counts=True)
     y = np.argsort(np.argsort(-counts))[np.searchsorted(found, labels)].astype("int32")  # class 0 has most rows
-    x = np.log1p(np.array([row[:-1] for row in rows], dtype="float64"))  # lengths and areas have long tails
     train, rest = train_test_split(np.arange(len(y)), test_size=0.5, stratify=y, random_state=seed)
     validation, test = train_test_split(rest, test_size=0.5, stratify=y[rest], random_state=seed)
-    x = ((x - x[train].mean(axis=0)) / x[train].std(axis=0)).astype("float32")
+    x = standardized(x, train)
     return Rows(*((x[part], y[part]) for part in (train, validation, test)), len(found))
 
 

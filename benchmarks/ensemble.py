@@ -8,10 +8,8 @@ Run: python -m benchmarks.ensemble
 """
 
 import argparse
-import csv
 import os
 import time
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -22,9 +20,9 @@ from sklearn.metrics import average_precision_score, balanced_accuracy_score
 from sklearn.model_selection import train_test_split
 
 import keras_imbalance as ki
+from benchmarks.data import read_page_blocks, standardized
 from benchmarks.timing import ratios, table, versions
 
-DATA = Path(__file__).parent.parent / "examples" / "data" / "page_blocks.csv"
 RARE = "picture"
 PEER = "imbalanced-learn"
 BATCH_SIZE, LEARNING_RATE = 32, 3e-3
@@ -32,12 +30,10 @@ BATCH_SIZE, LEARNING_RATE = 32, 3e-3
 
 def data(seed):
     """Training and test rows, `RARE` being class 1; half of the rows each."""
-    with DATA.open(newline="") as file:
-        rows = list(csv.reader(file))[1:]
-    y = np.array([row[-1] == RARE for row in rows], dtype="int32")
-    x = np.log1p(np.array([row[:-1] for row in rows], dtype="float64"))  # lengths and areas have long tails
+    x, names = read_page_blocks()
+    y = (names == RARE).astype("int32")
     train, test = train_test_split(np.arange(len(y)), test_size=0.5, stratify=y, random_state=seed)
-    x = ((x - x[train].mean(axis=0)) / x[train].std(axis=0)).astype("float32")
+    x = standardized(x, train)
     return x[train], y[train], x[test], y[test]
 
 

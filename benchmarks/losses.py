@@ -114,7 +114,7 @@ def main():
             binary,
         ),
     }
-    print(versions("keras", "tensorflow", "tensorflow-addons"))
+    print(versions("keras", "tensorflow", "tensorflow-addons", "focal-loss"))
     print(f"Forward and gradient, time divided by that of {PLAIN}: median of {rounds} ratios.\n")
     for case, (losses, labels, predictions) in cases.items():
         found, plain = measure(losses, labels, predictions, rounds)

@@ -211,7 +211,10 @@ def main():
     if arguments.grow:
         grow(*arguments.grow)
         return
-    print(versions("keras", "tensorflow", "imbalanced-learn", "numpy") + f"; median of {arguments.rounds} rounds\n")
+    print(
+        versions("keras", "tensorflow", "imbalanced-learn", "torch", "numpy")
+        + f"; median of {arguments.rounds} rounds\n"
+    )
     measure_pipelines(arguments.rounds)
     measure_fit(arguments.rounds)
     measure_growth()
