@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kerases import keras_3_only
 
-from keras_imbalance import BalancedBagging
+from keras_imbalance import BalancedBagging, correct_prior
 from keras_imbalance.backend import keras
 from keras_imbalance.ensemble import disagreement, member_rows
 from keras_imbalance.ensemble.rows import deal
@@ -123,6 +123,34 @@ def test_member_counts_are_those_of_imbalanced_learn():
     x, y = labelled()
     BalancedBaggingClassifier(Recorder(), n_estimators=4, bootstrap=False, random_state=0).fit(x, y)
     assert [np.bincount(y[own]).tolist() for own in member_rows(y, 4)] == seen
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=4), st.integers(1, 6), st.floats(1, 40), st.integers(0, 99))
+def test_of_other_classes_members_hold_the_ratio_or_all(counts, members, ratio, seed):
+    classes = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    expected = np.minimum(counts, round(ratio * min(counts)))
+    for sampling in ("undersample", "bootstrap"):
+        rows = member_rows(classes, members, sampling, seed, ratio)
+        for own in rows:
+            np.testing.assert_array_equal(np.bincount(classes[own]), expected)
+            for i, count in enumerate(counts):
+                if count == expected[i]:
+                    np.testing.assert_array_equal(own[classes[own] == i], np.flatnonzero(classes == i))
+        if sampling == "undersample":
+            assert all(len(set(own)) == len(own) for own in rows.tolist())
+            used = [len(np.unique(rows[classes[rows] == i])) for i in range(len(counts))]
+            np.testing.assert_array_equal(used, np.minimum(counts, members * expected))
+
+
+@pytest.mark.parametrize("ratio", [2, 5, 100])
+def test_the_ratio_is_that_of_imbalanced_learn(ratio):
+    from imblearn.under_sampling import RandomUnderSampler
+
+    x, y = labelled((300, 12))
+    share = max(1 / ratio, 12 / 300)  # theirs refuses more rows of the rest than there are
+    _, kept = RandomUnderSampler(sampling_strategy=share, random_state=0).fit_resample(x, y)
+    for own in member_rows(y, 3, ratio=ratio):
+        np.testing.assert_array_equal(np.bincount(y[own]), np.bincount(kept))
 
 
 def test_members_draw_different_rows_and_seeds_change_them():
@@ -323,6 +351,39 @@ def test_penalties_of_activities_are_trained_or_refused_side_by_side():
     assert_same_weights(weights_of(joint), weights_of(alone), rtol=1e-4, atol=1e-5)
 
 
+def constant_net():
+    """A net whose output for rows of zeros is one number: training makes it the share of class 1."""
+    net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
+    net.compile(keras.optimizers.SGD(4.0), "binary_crossentropy", run_eagerly=True)
+    return net
+
+
+@pytest.mark.parametrize(("joint", "weighted"), [(False, False), (False, True), (True, True)])
+def test_the_prior_is_the_one_that_members_learn(joint, weighted):
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], [60, 8]))
+    weights = np.random.default_rng(1).uniform(0, 2, len(y)) * (1 + y) if weighted else None
+    bagging = bag(constant_net, joint=joint, ratio=3)
+    x = np.zeros((len(y), 1))
+    bagging.fit(x, y, weights, batch_size=32, epochs=30, verbose=0)
+    assert bagging.train_prior.dtype == np.float64
+    assert bagging.train_prior.sum() == pytest.approx(1)
+    np.testing.assert_allclose(bagging.predict(x[:1], verbose=0), bagging.train_prior[1], atol=1e-4)
+    if not weighted:
+        np.testing.assert_array_equal(bagging.train_prior, [0.75, 0.25])
+    # Put back to the prior of all rows, the probability is that of all rows.
+    honest = correct_prior(bagging.predict(x[:1], verbose=0), bagging.train_prior, [60 / 68, 8 / 68])
+    np.testing.assert_allclose(honest, 8 / 68, atol=1e-4)
+
+
+def test_the_prior_of_three_balanced_classes_is_uniform_and_counts_weights():
+    x, y = labelled()
+    bagging = bag()
+    bagging.fit(x, y, verbose=0)
+    np.testing.assert_allclose(bagging.train_prior, np.ones(3) / 3)
+    bagging.fit(x, y, np.array([1.0, 2.0, 5.0])[y], verbose=0)
+    np.testing.assert_allclose(bagging.train_prior, np.array([1, 2, 5]) / 8)
+
+
 # Callbacks and progress
 
 
@@ -402,6 +463,7 @@ def test_the_model_is_the_mean_of_the_members_probabilities(channels, activation
     mean = bagging.model.predict(x, verbose=0)
     np.testing.assert_allclose(mean, outputs.mean(axis=0), atol=1e-6)
     assert np.ptp(outputs, axis=0).max() > 1e-3  # the members differ, so a mean is something else than one of them
+    np.testing.assert_array_equal(bagging.predict(x, verbose=0), mean)
     path = tmp_path / "ensemble.keras"
     bagging.model.save(path)
     np.testing.assert_array_equal(keras.models.load_model(path).predict(x, verbose=0), mean)
@@ -453,6 +515,7 @@ def test_lists_are_predicted_as_they_are_trained_on():
     other.fit(x, y, verbose=0)
     assert_same_weights(weights_of(bagging), weights_of(other))
     np.testing.assert_allclose(bagging.predict_members(x.tolist()), other.predict_members(x), atol=1e-6)
+    np.testing.assert_allclose(bagging.predict(x.tolist(), 5, 0), other.model.predict(x, verbose=0), atol=1e-6)
 
 
 # A shared backbone
@@ -523,9 +586,9 @@ class Kill(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def resumable(folder, victim=None, started=None, seed=0, data=None, gamma=None, **options):
+def resumable(folder, victim=None, started=None, seed=0, data=None, gamma=None, ratio=1, **options):
     loss = None if gamma is None else FocalLoss(gamma)
-    bagging = bag(lambda: softmax_net(loss=loss), members=3, seed=seed)
+    bagging = bag(lambda: softmax_net(loss=loss), members=3, seed=seed, ratio=ratio)
     started = [] if started is None else started
     history = bagging.fit(
         *(data or labelled()),
@@ -609,6 +672,7 @@ def test_only_whole_members_of_the_same_run_are_taken(finished, tmp_path):
     for change, match in (
         ({"seed": 1}, "seed"),
         ({"epochs": 3}, "epochs"),
+        ({"ratio": 1.5}, "ratio"),
         ({"batch_size": 5}, "batch_size"),
         ({"data": (other_x, y)}, "data"),
         ({"validation_data": (x, y)}, "validation"),
@@ -710,6 +774,12 @@ def test_disagreement_refuses_what_is_none():
         ({"joint": 1}, "joint"),
         ({"from_logits": None}, "from_logits"),
         ({"seed": -1}, "seed"),
+        ({"ratio": 0.5}, "ratio"),
+        ({"ratio": np.inf}, "ratio"),
+        ({"ratio": np.nan}, "ratio"),
+        ({"ratio": True}, "ratio"),
+        ({"ratio": "5"}, "ratio"),
+        ({"ratio": [1, 2]}, "ratio"),
         ({"shared_backbone": "resnet"}, "shared_backbone"),
     ],
 )
@@ -798,6 +868,22 @@ ONE = OneForAll()
         (softmax_net, {}, {"x": labelled()[0][:9]}, "the same number of rows"),
         (softmax_net, {}, {"x": 3.0}, "`x` must be an array"),
         (softmax_net, {}, {"sample_weight": np.ones(5)}, "the same number of rows"),
+        (
+            softmax_net,
+            {},
+            {"sample_weight": np.r_[np.ones(7), -1, np.ones(84)]},
+            "not negative. Received: -1.0 in row 7",
+        ),
+        (softmax_net, {}, {"sample_weight": np.full(92, np.nan)}, "`sample_weight` must hold finite weights"),
+        (softmax_net, {}, {"sample_weight": np.full(92, "1")}, "`sample_weight` must hold finite weights"),
+        (softmax_net, {}, {"sample_weight": 1.0 * (labelled()[1] < 2)}, "Received: 0 for all rows of class 2"),
+        (
+            softmax_net,
+            {},
+            {"validation_data": (*labelled(), np.full(92, np.inf))},
+            "`validation sample_weight` must hold finite weights",
+        ),
+        (softmax_net, {}, {"validation_data": labelled()[0]}, r"`validation_data` must be arrays \(x, y\)"),
         (softmax_net, {}, {"y": np.zeros(92, int)}, "at least two classes"),
         (softmax_net, {}, {"y": np.full(92, 0.5)}, "`y` must hold whole class numbers"),
         (softmax_net, {}, {"y": np.arange(92) % 4}, "`y` must hold classes below 3"),
@@ -817,6 +903,7 @@ def test_bad_input_is_refused_before_training(build, options, fit, match):
     bagging = BalancedBagging(build, 2, **options)
     with pytest.raises(ValueError, match=match):
         bagging.fit(**fit, **({} if "verbose" in fit else {"verbose": 0}))
-    with pytest.raises(ValueError, match="`fit` must come first"):
-        _ = bagging.model
+    for early in (lambda: bagging.model, lambda: bagging.train_prior, lambda: bagging.predict(x)):
+        with pytest.raises(ValueError, match="`fit` must come first"):
+            early()
     assert not Path("members").exists()

@@ -145,9 +145,20 @@ def check_weights(sample_weight: Any, places: tuple) -> np.ndarray:
     if weights.dtype.kind not in "biuf" or weights.shape not in (places[:1], places):
         raise ValueError(
             f"`sample_weight` must have one value a row, shape {places[:1]}, or one a place, shape {places}. "
-            f"Received: dtype {weights.dtype}, shape {weights.shape}."
+            f"Received: dtype {weights.dtype}, shape {weights.shape}. Of weights a class take that of each row's class."
         )
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("`sample_weight` must hold finite weights that are not negative. Received others.")
+    check_weight_values(weights)
     weights = weights.reshape(*weights.shape, *[1] * (len(places) - weights.ndim))
     return np.broadcast_to(weights, places).reshape(-1).astype(np.float64)
+
+
+def check_weight_values(weights: np.ndarray, name: str = "sample_weight") -> None:
+    """Raises unless all weights are finite numbers that are not negative."""
+    numbers = weights.dtype.kind in "biuf"
+    wrong = ~(np.isfinite(weights) & (weights >= 0)) if numbers else np.ones(weights.shape, dtype=bool)
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0, 0])
+        raise ValueError(
+            f"`{name}` must hold finite weights that are not negative. Received: {weights[wrong][0]} in row {row}. "
+            "Give a row that must not count a weight of 0."
+        )

@@ -18,9 +18,10 @@ from keras_imbalance.ensemble.members import (
     make_callbacks,
     probabilities_of_members,
 )
-from keras_imbalance.ensemble.rows import SAMPLING, arrays_of, data_of, member_rows, num_rows, take
+from keras_imbalance.ensemble.rows import SAMPLING, arrays_of, class_shares, data_of, member_rows, num_rows, take
 from keras_imbalance.ensemble.training import Run, train_in_turn, train_side_by_side, try_out
 from keras_imbalance.labels import class_ids
+from keras_imbalance.metrics.checks import is_number
 
 CALLBACKS_EXAMPLE = "callbacks=lambda: [keras.callbacks.EarlyStopping(patience=3)]"
 
@@ -28,13 +29,13 @@ CALLBACKS_EXAMPLE = "callbacks=lambda: [keras.callbacks.EarlyStopping(patience=3
 class BalancedBagging:
     """Trains several models on balanced draws of the rows and averages their probabilities.
 
-    Each member has as many rows of every class as the rarest class has: all rows of that class, and its own undersample of the
-    others, dealt out so that the members together use every row where there are enough of them. The mean of the members
+    Each member has all rows of the rarest class and as many of every other class, or `ratio` times as many: its own
+    undersample, dealt out so that the members together use every row where there are enough of them. The mean of the members
     varies less than a single model that has seen as few rows, and nothing of the majority is thrown away.
 
     The probabilities are those of balanced classes; how far they lie from the true ones depends on the classes' shares
     in the data, so a decision at 0.5 is one for balanced accuracy, not for accuracy. `correct_prior` or the layer
-    `PriorCorrection` on top of `model` puts them back, with a `train_prior` of 1 / C for each of C classes: 0.5 for two.
+    `PriorCorrection` on top of `model` puts them back: `correct_prior(bagging.predict(x), bagging.train_prior, true_prior)`.
 
     Args:
         build_model: function without arguments, or of the member's number, that returns a new compiled model: functional or
@@ -49,10 +50,14 @@ class BalancedBagging:
             once a fit, only for the rows that a member sees. Defaults to None.
         seed: whole number; the same seed gives the same rows, initial weights and batches. Defaults to 0.
         from_logits: whether the members give logits, of a softmax or for one channel of a sigmoid. Defaults to False.
+        ratio: rows of every other class that a member sees for each row of the rarest, at least 1; of a class that has fewer,
+            all. Where very few rows are rare, more of the rest make better members: 5 with 20 rare rows are 100 others.
+            Defaults to 1, balanced.
 
     Attributes:
         model: one Keras model that gives the mean of the members' probabilities; it saves, loads and exports by itself.
         members: the trained models.
+        train_prior: share of each class in what the members were trained on, `(C,)`, as `correct_prior` takes it.
         rows: row numbers that each member was trained on, `(M, K)`.
         history: logs of each member, a list of values a key.
 
@@ -69,8 +74,15 @@ class BalancedBagging:
     >>> y = np.repeat([0, 1], [90, 10])
     >>> bagging = BalancedBagging(build_model, num_members=9)
     >>> history = bagging.fit(x, y, epochs=1, verbose=0)
-    >>> bagging.rows.shape, len(np.unique(bagging.rows)), bagging.model.predict(x, verbose=0).shape
+    >>> bagging.rows.shape, len(np.unique(bagging.rows)), bagging.predict(x, verbose=0).shape
     ((9, 20), 100, (100, 1))
+
+    With four rows of the rest for each rare row:
+
+    >>> bagging = BalancedBagging(build_model, num_members=2, ratio=4)
+    >>> history = bagging.fit(x, y, verbose=0)
+    >>> bagging.rows.shape, bagging.train_prior
+    ((2, 50), array([0.8, 0.2]))
 
     Reference: Liu, Wu and Zhou, Exploratory undersampling for class-imbalance learning, IEEE Trans. SMC-B 39(2), 2009.
     """
@@ -84,6 +96,7 @@ class BalancedBagging:
         shared_backbone: Any = None,
         seed: int = 0,
         from_logits: bool = False,
+        ratio: float = 1.0,
     ):
         if not IS_KERAS_3:
             raise ImportError("BalancedBagging needs Keras 3. Received: TF_USE_LEGACY_KERAS=1. Unset it.")
@@ -102,9 +115,11 @@ class BalancedBagging:
         self.shared_backbone = shared_backbone
         self.seed = _whole_number(seed, "seed", least=0)
         self.from_logits = from_logits
+        self.ratio = _ratio(ratio)
         self.members: list = []
         self.history: list[dict] = []
         self.rows = np.empty((0, 0), dtype=np.int64)
+        self._train_prior: Any = None
         self._model: Any = None
         self._each: Any = None
 
@@ -128,7 +143,7 @@ class BalancedBagging:
             x: array of N rows or a nest of them, as the members take them.
             y: class ids `(N,)` or `(N, 1)`, or one-hot rows `(N, C)`, with rows of every class; anything that the loss takes
                 where `classes` is given.
-            sample_weight: None, or weights `(N,)` for the members' losses.
+            sample_weight: None, or weights `(N,)` for the members' losses, finite and not negative.
             classes: class id of every row `(N,)`, where `y` is none.
             batch_size: rows a batch. Defaults to 32.
             epochs: passes of each member over its own rows. Defaults to 1.
@@ -148,7 +163,7 @@ class BalancedBagging:
 
         Raises:
             ValueError: before anything is trained, for data that do not fit together or with the members, a class without
-                rows, a list of callbacks, or files in `resume_dir` that are damaged or of another run.
+                rows that count, a list of callbacks, or files in `resume_dir` that are damaged or of another run.
         """
         self._check(callbacks, verbose, resume_dir)
         data = data_of(x, y, sample_weight)
@@ -158,14 +173,17 @@ class BalancedBagging:
         self._check_members(members, None if classes is not None else ids)
         run = Run(
             data=data,
-            rows=member_rows(ids, self.num_members, self.sampling, self.seed),
+            rows=member_rows(ids, self.num_members, self.sampling, self.seed, self.ratio),
             validation=self._validation(validation_data),
             batch_size=_whole_number(batch_size, "batch_size"),
             epochs=_whole_number(epochs, "epochs"),
             seed=self.seed,
+            ratio=self.ratio,
             verbose=1 if verbose == "auto" else int(verbose),
         )
         rows = run.rows
+        shares = class_shares(ids, rows, *data[2:])
+        _check_counted(shares, ids)
         if self.shared_backbone is not None:
             self._on_features(run)
         try_out(members if self.joint else members[:1], run)
@@ -175,7 +193,7 @@ class BalancedBagging:
             history = train_in_turn(members, made, run, None if resume_dir is None else _folder(resume_dir))
         inputs, probabilities = probabilities_of_members(members, self.shared_backbone, self.from_logits)
         self._model, self._each = average_of(inputs, probabilities), Model(inputs, probabilities)
-        self.members, self.rows, self.history = members, rows, history
+        self.members, self.rows, self.history, self._train_prior = members, rows, history, shares
         return history
 
     @property
@@ -184,11 +202,31 @@ class BalancedBagging:
         self._check_trained()
         return self._model
 
+    @property
+    def train_prior(self) -> np.ndarray:
+        """Share of each class in what the members were trained on, float64 `(C,)`, every row by its sample weight.
+
+        It is the prior that their probabilities stand for: the `train_prior` of `correct_prior` and `PriorCorrection`.
+        """
+        self._check_trained()
+        return self._train_prior
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto") -> np.ndarray:
+        """The mean of the members' probabilities, `(N, C)`, or `(N, 1)` of one sigmoid channel: `model.predict`.
+
+        Args:
+            x: rows as the members take them.
+            batch_size: rows a batch. Defaults to None, as in Keras 32.
+            verbose: as in Keras. Defaults to "auto".
+        """
+        self._check_trained()
+        size = None if batch_size is None else _whole_number(batch_size, "batch_size")
+        return np.asarray(self._model.predict(_rows_of(x), batch_size=size, verbose=verbose))
+
     def predict_members(self, x: Any, batch_size: int = 32) -> np.ndarray:
         """The probabilities that each member gives, `(M, N, C)`; their mean over M is what `model` gives."""
         self._check_trained()
-        x = arrays_of(x, "x") if isinstance(x, (list, tuple)) else x
-        found = self._each.predict(x, batch_size=_whole_number(batch_size, "batch_size"), verbose=0)
+        found = self._each.predict(_rows_of(x), batch_size=_whole_number(batch_size, "batch_size"), verbose=0)
         return np.stack(found if isinstance(found, (list, tuple)) else [found])
 
     def disagreement(self, x: Any, kind: str = "std", batch_size: int = 32) -> np.ndarray:
@@ -252,10 +290,11 @@ class BalancedBagging:
         if isinstance(given, (tuple, list)) and len(given) in (2, 3):
             x, y, *weight = given
             return data_of(x, y, weight[0] if weight else None, prefix="validation ")
-        if self.joint or self.shared_backbone is not None:
+        needs_arrays = self.joint or self.shared_backbone is not None
+        if needs_arrays or isinstance(given, (tuple, list)) or hasattr(given, "shape"):
+            where = " with joint=True or a shared_backbone" if needs_arrays else ", or a dataset of them"
             raise ValueError(
-                "`validation_data` must be arrays (x, y) or (x, y, sample_weight) with joint=True or a shared_backbone. "
-                f"Received: {type(given)}."
+                f"`validation_data` must be arrays (x, y) or (x, y, sample_weight){where}. Received: {type(given)}."
             )
         return given
 
@@ -273,6 +312,28 @@ class BalancedBagging:
     def _check_trained(self):
         if self._model is None:
             raise ValueError("`fit` must come first: there are no members yet.")
+
+
+def _rows_of(x):
+    """Rows to predict, lists of numbers as arrays."""
+    return arrays_of(x, "x") if isinstance(x, (list, tuple)) else x
+
+
+def _check_counted(shares, ids):
+    uncounted = [str(i) for i in np.unique(ids) if shares[i] == 0]
+    if uncounted:
+        raise ValueError(
+            f"`sample_weight` must let rows of every class count. Received: 0 for all rows of class {', '.join(uncounted)}."
+        )
+
+
+def _ratio(ratio):
+    if not is_number(ratio) or not np.isfinite(ratio) or ratio < 1:
+        raise ValueError(
+            "`ratio` must be a finite number of at least 1: rows of every other class for each row of the rarest. "
+            f"Received: ratio={ratio!r}."
+        )
+    return float(ratio)
 
 
 def _folder(resume_dir):

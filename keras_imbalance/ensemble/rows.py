@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_imbalance.backend import Callback
 from keras_imbalance.backend.models import PyDataset, floatx, tree
+from keras_imbalance.decisions.checks import check_weight_values
 
 SAMPLING = ("undersample", "bootstrap")
 
@@ -41,8 +42,10 @@ def deal(rows: np.ndarray, hands: int, size: int, rng: np.random.Generator) -> n
     return dealt
 
 
-def member_rows(classes: Any, num_members: int, sampling: str = "undersample", seed: int = 0) -> np.ndarray:
-    """The rows of each member: as many of every class as the smallest class has.
+def member_rows(
+    classes: Any, num_members: int, sampling: str = "undersample", seed: int = 0, ratio: float = 1.0
+) -> np.ndarray:
+    """The rows of each member: of every class `ratio` times as many as the smallest class has, or all that there are.
 
     Args:
         classes: class id of every row `(N,)`; ids that no row has are left out.
@@ -50,26 +53,50 @@ def member_rows(classes: Any, num_members: int, sampling: str = "undersample", s
         sampling: "undersample" deals the rows of a class out, so that a member has none twice and the members together have
             used all before one has been used twice; "bootstrap" draws them with replacement, for each member by itself.
         seed: whole number; the same seed gives the same rows.
+        ratio: rows of a class for each row of the smallest class, at least 1. Defaults to 1.
 
     Returns:
-        int64 `(M, K * n)`, ascending in each member, for K classes of which the smallest has n rows. Each member holds all rows
-        of the smallest class.
+        int64 `(M, K)`, ascending in each member. Each member holds all rows of the smallest class, and of any other that has
+        no more than its number.
 
     Example:
     >>> member_rows([0, 0, 0, 0, 1, 1], num_members=2).tolist()
     [[0, 2, 4, 5], [1, 3, 4, 5]]
+    >>> member_rows([0, 0, 0, 0, 1], num_members=2, ratio=3).tolist()
+    [[0, 1, 2, 4], [1, 2, 3, 4]]
     """
     classes = np.asarray(classes)
     members = [np.flatnonzero(classes == i) for i in np.unique(classes)]
-    size = min(map(len, members))
+    most = round(ratio * min(map(len, members)))
     hands = []
     for number, rows in enumerate(members):
         rng = np.random.default_rng([seed, number])
+        size = min(most, len(rows))
         if sampling == "undersample" or len(rows) == size:
             hands.append(deal(rows, num_members, size, rng))
         else:
             hands.append(rows[rng.integers(len(rows), size=(num_members, size))])
     return np.sort(np.concatenate(hands, axis=1), axis=1)
+
+
+def class_shares(classes: np.ndarray, rows: np.ndarray, sample_weight: Any = None) -> np.ndarray:
+    """Share of each class in what a member is trained on, every row by its weight, float64 `(C,)`: the mean over the members.
+
+    Args:
+        classes: class id of every row `(N,)`.
+        rows: the rows of each member `(M, K)`.
+        sample_weight: None, or weights `(N, ...)` or a nest of them.
+
+    Example:
+    >>> classes = np.array([0, 0, 0, 0, 1])
+    >>> class_shares(classes, member_rows(classes, num_members=2, ratio=3))
+    array([0.75, 0.25])
+    """
+    weights = np.zeros(len(classes))
+    for leaf in [np.ones(len(classes))] if sample_weight is None else tree.flatten(sample_weight):
+        weights += np.asarray(leaf, dtype=np.float64).reshape(len(classes), -1).sum(axis=1)
+    drawn = np.array([np.bincount(classes[own], weights[own], int(classes.max()) + 1) for own in rows])
+    return (drawn / np.maximum(drawn.sum(axis=1, keepdims=True), np.finfo(float).tiny)).mean(axis=0)
 
 
 def epoch_order(rows: np.ndarray, seed: int, member: int, epoch: int) -> np.ndarray:
@@ -171,7 +198,11 @@ def arrays_of(value: Any, name: str) -> Any:
 
 
 def data_of(x: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple:
-    """`(x, y)` or `(x, y, sample_weight)` as nests of arrays; raises unless they have the same number of rows."""
+    """`(x, y)` or `(x, y, sample_weight)` as nests of arrays.
+
+    Raises:
+        ValueError: unless they have the same number of rows, and weights are finite and not negative.
+    """
     parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
     arrays = {name: arrays_of(value, prefix + name) for name, value in parts.items()}
     lengths = {name: sorted({len(leaf) for leaf in tree.flatten(part)}) for name, part in arrays.items()}
@@ -181,6 +212,8 @@ def data_of(x: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple:
         raise ValueError(
             f"`x`, `y` and `sample_weight` must have the same number of rows, at least one. Received: {received}."
         )
+    for leaf in tree.flatten(arrays.get("sample_weight", ())):
+        check_weight_values(leaf, prefix + "sample_weight")
     return tuple(arrays.values())
 
 

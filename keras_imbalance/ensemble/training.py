@@ -34,6 +34,7 @@ class Run:
         batch_size: rows a batch.
         epochs: epochs of each member.
         seed: the ensemble's.
+        ratio: the ensemble's.
         verbose: 0, 1 or 2.
     """
 
@@ -43,6 +44,7 @@ class Run:
     batch_size: int
     epochs: int
     seed: int
+    ratio: float
     verbose: int
 
 
@@ -155,6 +157,7 @@ def _made_by(i, member, run):
         "batch_size": run.batch_size,
         "epochs": run.epochs,
         "seed": run.seed,
+        "ratio": run.ratio,
         "weights": [[list(weight.shape), str(weight.dtype)] for weight in member.weights],
         "optimizer": f"{type(member.optimizer).__name__} {optimizer_config(member.optimizer)}",
         "loss": _described(member.loss),
