@@ -3,15 +3,16 @@
 With many classes, more than 12, lines and numbers that nobody could read give way to colours. `ax` draws into given axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_imbalance.metrics.checks import check_names
+from keras_imbalance.metrics.checks import check_names, whole_number
 
 READABLE = 12  # classes that lines and cells can still tell apart
 HIGHLIGHTED = 5  # curves that are named among many
+STRATEGIES = ("uniform", "quantile")
 
 
 def plot_confusion_matrix(
@@ -20,7 +21,7 @@ def plot_confusion_matrix(
     """Confusion matrix: rows are the true classes, colours the share of each row, numbers the counts.
 
     Args:
-        confusion: counts `(C, C)`, such as `ConfusionMatrix.matrix()`.
+        confusion: counts `(C, C)`, such as `ConfusionMatrix.matrix()` or `ClassificationReport.confusion`.
         class_names: one name a class. Defaults to the class numbers.
         normalize: "true" colours by share of each true class, so that rare classes show; None by count, on a logarithmic
             scale. Defaults to "true".
@@ -30,13 +31,19 @@ def plot_confusion_matrix(
         The matplotlib Figure.
 
     Raises:
-        ValueError: for a matrix that is not square, or an unknown `normalize`.
+        ValueError: for a matrix that is not square or holds others than finite counts, or an unknown `normalize`.
     """
     from matplotlib.colors import LogNorm, Normalize
 
-    counts = np.asarray(confusion, dtype=np.float64)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
-        raise ValueError(f"`confusion` must be of shape (C, C). Received: shape {counts.shape}.")
+    table = np.asarray(confusion)
+    if table.dtype.kind not in "biuf" or table.ndim != 2 or table.shape[0] != table.shape[1]:
+        raise ValueError(
+            "`confusion` must be counts of shape (C, C), such as `ConfusionMatrix.matrix()` or "
+            f"`classification_report(y_true, y_pred).confusion`. Received: {_described(confusion, table)}."
+        )
+    counts = table.astype(np.float64)
+    if not np.isfinite(counts).all() or (counts < 0).any():
+        raise ValueError(f"`confusion` must hold finite counts, not negative. Received: {counts.tolist()}.")
     if normalize not in ("true", None):
         raise ValueError(f"`normalize` must be 'true' or None. Received: normalize={normalize!r}.")
     size = len(counts)
@@ -81,13 +88,20 @@ def plot_per_class_history(
         ValueError: when the history lacks the keys; it lists those it holds.
     """
     values = getattr(history, "history", history)
+    if not isinstance(values, Mapping) or not isinstance(name, str):
+        raise ValueError(
+            "`history` must be what fit returned, or its history dict, and `name` that of a metric in it. "
+            f"Received: {type(history).__name__} and name={name!r}."
+        )
     found = [key.removeprefix(f"{name}/") for key in values if key.startswith(f"{name}/")]
     classes = found if class_names is None else [str(label) for label in class_names]
-    if not classes or not set(classes) <= set(found):
+    if not found:
         raise ValueError(
             f"`history` must hold `{name}/<class>` for the classes to draw. Received the keys {sorted(values)}. "
             "Compile a per-class metric, with PerClassLogger where it has log_classes=False."
         )
+    if not classes or not set(classes) <= set(found):
+        raise ValueError(f"`class_names` must be among the classes of {name}, {found}. Received: {class_names!r}.")
     table = np.array([values[f"{name}/{label}"] for label in classes], dtype=np.float64)
     figure = _over_epochs(table, classes, name, ax, stacked=False)
     if name in values and len(classes) <= READABLE:
@@ -140,47 +154,63 @@ def plot_reliability(
     y_prob: Any,
     num_bins: int = 10,
     ax: Any = None,
+    strategy: str = "uniform",
 ) -> Any:
     """Reliability diagram: how often the model is right when it is so sure, and how often it is so sure.
 
     The bars below are the rows of each bin. The expected calibration error is the mean distance from the diagonal, weighted by
-    rows (Guo et al., 2017, https://arxiv.org/abs/1706.04599).
+    rows (Guo et al., 2017, https://arxiv.org/abs/1706.04599). The axes end where the model does, if that is below 0.5.
+
+    With few positives nearly all rows lie in the first of the bins of equal width, so that one point tells all of them:
+    `plot_reliability(y_true, y_prob, strategy="quantile")`.
 
     Args:
         y_true: class ids `(N,)` or `(N, 1)`, or one-hot rows.
         y_prob: probabilities `(N, C)`: the largest of each row is its confidence; `(N,)` or `(N, 1)` for one sigmoid
             channel: the probability of class 1.
-        num_bins: bins of equal width over [0, 1]. Defaults to 10.
+        num_bins: number of bins. Defaults to 10.
         ax: matplotlib axes to draw into. Defaults to None, a new figure.
+        strategy: "uniform": bins of equal width over [0, 1]; "quantile": bins of equally many rows. The bins are those of
+            scikit-learn's `calibration_curve`. Defaults to "uniform".
 
     Returns:
         The matplotlib Figure.
 
     Raises:
-        ValueError: when labels and probabilities do not line up, or for probabilities outside [0, 1].
+        ValueError: when labels and probabilities do not line up, for probabilities outside [0, 1], and for bins that are none.
     """
+    num_bins = whole_number(num_bins, 1, "num_bins")
+    if strategy not in STRATEGIES:
+        raise ValueError(f"`strategy` must be one of {STRATEGIES}. Received: strategy={strategy!r}.")
     truth, scores, _ = _one_against_rest(y_true, y_prob, None)
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError("`y_prob` must hold probabilities in [0, 1]. For logits take the softmax or sigmoid first.")
     binary = truth.shape[1] == 1
     sure = scores[:, 0] if binary else scores.max(axis=1)
     right = truth[:, 0] if binary else truth[np.arange(len(truth)), scores.argmax(axis=1)]
-    place = np.minimum((sure * num_bins).astype(int), num_bins - 1)
+    edges = np.linspace(0, 1, num_bins + 1)
+    if strategy == "quantile":
+        edges = np.percentile(sure, 100 * edges)
+    place = np.searchsorted(edges[1:-1], sure)
     rows = np.bincount(place, minlength=num_bins)
     means = [np.bincount(place, part, num_bins) / np.maximum(rows, 1) for part in (sure, right)]
     error = float((rows * np.abs(means[0] - means[1])).sum() / max(rows.sum(), 1))
     figure, ax = _axes(ax, (5.2, 5.2))
     shown = rows > 0
+    end = max(edges[1:][shown].max() if strategy == "uniform" else means[0].max(), means[1].max() * 1.05)
+    end = 1.05 * end if strategy == "quantile" else end
+    end = end if end < 0.5 else 1.0
     below = ax.twinx()
-    below.bar((np.arange(num_bins) + 0.5) / num_bins, rows, 0.92 / num_bins, color="0.85")
+    below.bar(edges[:-1], rows, np.diff(edges), align="edge", color="0.85", edgecolor="white")
     below.set(ylim=(0, max(rows.max() * 4, 1)), yticks=[])
     ax.set_zorder(below.get_zorder() + 1)
     ax.patch.set_visible(False)
-    ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", linewidth=1, label="perfect")
+    ax.plot([0, end], [0, end], color="0.5", linestyle="--", linewidth=1, label="perfect")
     ax.plot(means[0][shown], means[1][shown], marker="o", clip_on=False, zorder=4, label=f"model, error {error:.3f}")
     ax.bar([0], [0], color="0.85", label="rows")
     said = ("predicted probability of class 1", "share that is class 1") if binary else ("confidence", "accuracy")
-    ax.set(xlabel=said[0], ylabel=said[1], xlim=(0, 1), ylim=(0, 1))
+    ax.set(xlabel=said[0], ylabel=said[1], xlim=(0, end), ylim=(0, end))
+    ax.locator_params(nbins=6)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     return figure
 
@@ -203,12 +233,14 @@ def plot_sampling_distribution(distributions: Any, class_names: Sequence[str] | 
     if hasattr(distributions, "history"):
         class_names = distributions.sampler.class_names if class_names is None else class_names
         distributions = distributions.history
-    lengths = {len(np.atleast_1d(part)) for part in distributions}
-    if len(lengths) != 1:
+    parts = list(distributions) if isinstance(distributions, (Sequence, np.ndarray)) else []
+    shapes = sorted({np.shape(part) for part in parts})
+    if len(shapes) != 1 or len(shapes[0]) != 1:
         raise ValueError(
-            f"`distributions` must hold one distribution (C,) an epoch. Received lengths {sorted(lengths)}."
+            "`distributions` must hold one distribution (C,) an epoch, all of one length, or be a callback with its history. "
+            f"Received: {type(distributions).__name__} of shapes {shapes}. Of a single one make a list: [distribution]."
         )
-    table = np.array([np.atleast_1d(part) for part in distributions], dtype=np.float64).T
+    table = np.array(parts, dtype=np.float64).T
     names = check_names(class_names, len(table)) or [str(i) for i in range(len(table))]
     return _over_epochs(table, names, "share of the rows", ax, stacked=True)
 
@@ -246,6 +278,8 @@ def _over_epochs(table, names, label, ax, stacked):
 def _axes(ax, size):
     """The figure and axes to draw into; a new figure belongs to nobody, so nothing shows and nothing leaks."""
     if ax is not None:
+        if not hasattr(ax, "twinx"):
+            raise ValueError(f"`ax` must be matplotlib axes. Received: {type(ax).__name__}. Take one of figure.axes.")
         return ax.figure, ax
     from matplotlib.figure import Figure
 
@@ -287,11 +321,18 @@ def _legend_beside(ax, title=None):
 
 def _one_against_rest(y_true, y_score, class_names):
     """0 or 1 and scores of every class, each `(N, C)`, or `(N, 1)` for one sigmoid channel, with names of the columns."""
-    truth, scores = np.asarray(y_true), np.asarray(y_score, dtype=np.float64)
+    truth, scores = np.asarray(y_true), np.asarray(y_score)
     scores = scores[:, None] if scores.ndim == 1 else scores
-    if scores.ndim != 2 or len(truth) != len(scores) or np.isnan(scores).any():
+    if truth.dtype.kind not in "biuf":
         raise ValueError(
-            "Labels and scores must have one row each, scores (N, C) or (N,) without NaN. "
+            f"Labels must be class numbers. Received: {_described(y_true, truth)}. Turn names into numbers first: "
+            "names, ids = numpy.unique(labels, return_inverse=True)."
+        )
+    fits = scores.dtype.kind in "biufV" and scores.ndim == 2 and 0 < len(scores) == len(np.atleast_1d(truth))
+    scores = scores.astype(np.float64) if fits else scores
+    if not fits or np.isnan(scores).any():
+        raise ValueError(
+            "Labels and scores must have one row each, at least one, scores (N, C) or (N,) without NaN. "
             f"Received: shapes {truth.shape} and {np.shape(y_score)}."
         )
     size = scores.shape[1]
@@ -301,9 +342,13 @@ def _one_against_rest(y_true, y_score, class_names):
         if ids.shape != (len(scores),) or not np.isin(ids, np.arange(max(size, 2))).all():
             raise ValueError(
                 f"Labels must be class ids (N,) from 0 to {max(size, 2) - 1}, or of the shape of the scores {scores.shape}. "
-                f"Received: shape {truth.shape}."
+                f"Received: shape {truth.shape}, values from {truth.min()} to {truth.max()}."
             )
         truth = ids[:, None] == np.arange(size) if size > 1 else ids[:, None] == 1
     elif not ((truth == 0) | (truth == 1)).all():
         raise ValueError("Labels of the shape of the scores must be 0 or 1. Received soft labels.")
     return truth.astype(int), scores, names if size > 1 else names[1:]
+
+
+def _described(given, table):
+    return f"dtype {table.dtype}, shape {table.shape}" if table.dtype != object else type(given).__name__

@@ -5,12 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from keras_imbalance import plots
+from keras_imbalance import ClassificationReport, plots
 
 SIZES = [3, 10, 100]
 
@@ -126,6 +128,45 @@ def test_reliability_equals_scikit_learn():
     assert line.get_label() == f"model, error {(share * np.abs(right - sure)).sum():.3f}"
 
 
+def points(figure):
+    line = next(line for axes in figure.axes for line in axes.lines if line.get_label().startswith("model"))
+    return line.get_xdata(), line.get_ydata()
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=40),
+    st.integers(1, 12),
+    st.sampled_from([1, 20, 400]),
+    st.sampled_from(["uniform", "quantile"]),
+)
+def test_bins_are_those_of_scikit_learn(rows, num_bins, parts, strategy):
+    # Many rows alike, and on the edges between bins.
+    scores, labels = np.array([number for number, _ in rows]) / max(parts, 20), np.array([label for _, label in rows])
+    ax = Figure().subplots()
+    figure = plots.plot_reliability(labels, scores, num_bins, ax, strategy)
+    right, sure = calibration_curve(labels, scores, pos_label=1, n_bins=num_bins, strategy=strategy)
+    np.testing.assert_allclose(points(figure), (sure, right), atol=1e-12)
+    assert sum(bar.get_height() for bar in figure.axes[1].patches) == len(rows)
+
+
+@pytest.mark.parametrize("strategy", ["uniform", "quantile"])
+def test_small_probabilities_fill_the_axes(strategy):
+    rng = np.random.default_rng(0)
+    scores = rng.beta(0.5, 50, size=3000)  # 1 % on average
+    labels = (rng.random(3000) < scores).astype(int)
+    figure = plots.plot_reliability(labels, scores, strategy=strategy)
+    drawn(figure)
+    right, sure = calibration_curve(labels, scores, n_bins=10, strategy=strategy)
+    np.testing.assert_allclose(points(figure), (sure, right))
+    axes = figure.axes[0]
+    assert axes.get_xlim() == axes.get_ylim()
+    end = axes.get_xlim()[1]
+    assert max(right.max(), sure.max()) < end < 1.1 * max(right.max(), sure.max()) or strategy == "uniform"
+    assert end == pytest.approx(np.ceil(10 * scores.max()) / 10) or strategy == "quantile"
+    assert plots.plot_reliability(labels, 0.9 * (scores > 0.005), strategy=strategy).axes[0].get_xlim() == (0, 1)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_reliability_of_many_classes_is_that_of_the_decision(size):
     labels, scores, _ = data(size)
@@ -195,6 +236,29 @@ def test_given_axes_are_drawn_into():
         (lambda: plots.plot_precision_recall([0, 5], np.eye(2)), "Labels"),
         (lambda: plots.plot_precision_recall([0], np.eye(2)), "one row each"),
         (lambda: plots.plot_reliability([0, 1], [0.5, 1.5]), "probabilities"),
+        (lambda: plots.plot_reliability([0, 1], [0.5, 0.5], 0), "`num_bins` must be a whole number of at least 1"),
+        (lambda: plots.plot_reliability([0, 1], [0.5, 0.5], 7.5), "`num_bins`"),
+        (lambda: plots.plot_reliability([0, 1], [0.5, 0.5], ["ok", "fraud"]), "`num_bins`"),
+        (lambda: plots.plot_reliability([0, 1], [0.5, 0.5], strategy="kmeans"), "`strategy` must be one of"),
+        (lambda: plots.plot_reliability([], []), "at least one"),
+        (lambda: plots.plot_reliability([0, 1], ["a", "b"]), "Labels and scores"),
+        (
+            lambda: plots.plot_reliability([0, 1], [0.5, 0.5], ax=Figure()),
+            "`ax` must be matplotlib axes. Received: Fig",
+        ),
+        (lambda: plots.plot_reliability([0.3, 0.7], [0, 1]), "class ids .* values from 0.3 to 0.7"),
+        (lambda: plots.plot_precision_recall(["ok", "fraud"], [0.5, 0.5]), "numpy.unique"),
+        (lambda: plots.plot_precision_recall([None, 1], [0.5, 0.5]), "class numbers. Received: list"),
+        (lambda: plots.plot_confusion_matrix(["a", "b"], np.eye(2)), r"`confusion` must be counts .* shape \(2,\)"),
+        (lambda: plots.plot_confusion_matrix(ClassificationReport(np.eye(2))), r"\.confusion.*ClassificationReport"),
+        (lambda: plots.plot_confusion_matrix([[np.nan, 1], [1, 1]]), "finite counts"),
+        (lambda: plots.plot_confusion_matrix([[-1, 1], [1, 1]]), "finite counts"),
+        (lambda: plots.plot_per_class_history(None), "`history` must be what fit returned, .* NoneType"),
+        (lambda: plots.plot_per_class_history({"val_f1/ok": [1]}, ["ok"]), "`history` must be what fit returned"),
+        (lambda: plots.plot_per_class_history({"val_f1/ok": [1]}, class_names=["okk"]), r"among .*\['ok'\].*'okk'"),
+        (lambda: plots.plot_sampling_distribution(None), "`distributions` must .* NoneType"),
+        (lambda: plots.plot_sampling_distribution([0.1, 0.9]), r"make a list: \[distribution\]"),
+        (lambda: plots.plot_sampling_distribution("natural"), "distributions"),
         (lambda: plots.plot_sampling_distribution([]), "distributions"),
         (lambda: plots.plot_sampling_distribution([[0.5, 0.5], [1.0]]), "distributions"),
     ],
