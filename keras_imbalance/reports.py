@@ -8,8 +8,9 @@ import numpy as np
 from keras_imbalance import agreement
 from keras_imbalance import confusion as tables
 from keras_imbalance.class_counts import check_counts
+from keras_imbalance.decisions.checks import check_weights
 from keras_imbalance.labels import check_ids, label_form
-from keras_imbalance.metrics.checks import check_names, check_zero_division
+from keras_imbalance.metrics.checks import check_names, check_threshold, check_zero_division
 
 SCORES: dict[str, Any] = {
     "precision": tables.precision,
@@ -60,10 +61,14 @@ class ClassificationReport:
     def __init__(
         self, confusion: Any, class_names: Sequence[str] | None = None, counts: Any = None, zero_division: float = 0.0
     ):
-        counted = np.array(confusion, dtype=np.float64)
-        square = counted.ndim == 2 and counted.shape[0] == counted.shape[1] >= 2
-        if not square and not (counted.ndim == 3 and counted.shape[1:] == (2, 2)):
-            raise ValueError(f"`confusion` must be of shape (C, C) or (C, 2, 2). Received: shape {counted.shape}.")
+        table = np.array(confusion)
+        square = table.ndim == 2 and table.shape[0] == table.shape[1] >= 2
+        if table.dtype.kind not in "biuf" or not (square or (table.ndim == 3 and table.shape[1:] == (2, 2))):
+            raise ValueError(
+                f"`confusion` must be counts of shape (C, C) or (C, 2, 2). Received: dtype {table.dtype}, shape {table.shape}. "
+                "From labels and predictions make it by classification_report(y_true, y_pred)."
+            )
+        counted = table.astype(np.float64)
         if not np.isfinite(counted).all() or (counted < 0).any():
             raise ValueError(f"`confusion` must hold finite counts, not negative. Received: {counted.tolist()}.")
         size = len(counted)
@@ -127,7 +132,8 @@ class ClassificationReport:
         lines = [" " * width + "".join(f"  {column:>{size}}" for column, size in zip(columns, sizes, strict=True))]
         for block in (classes, means):
             for name, values in block:
-                cells = [*(f"{value:.{digits}f}" for value in values[:-1]), f"{values[-1]:.10g}"]
+                support = f"{values[-1]:.2f}".removesuffix(".00")
+                cells = [*(f"{value:.{digits}f}" for value in values[:-1]), support]
                 row = "".join(f"  {cell:>{size}}" for cell, size in zip(cells, sizes, strict=True))
                 lines.append(f"{name:<{width}}{row}")
             lines.append("")
@@ -136,6 +142,9 @@ class ClassificationReport:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return self.text()  # as the last line of a notebook's cell, too
 
 
 def classification_report(
@@ -158,8 +167,9 @@ def classification_report(
             `threshold`; or class ids of the shape of `y_true`.
         class_names: one name a class. Defaults to the class numbers.
         counts: training rows of each class `(C,)`, for the many, medium and few groups. Defaults to None.
-        sample_weight: `(N,)`, what each row counts. Defaults to None, 1.
-        threshold: a sigmoid above it is positive; 0 for logits. Defaults to 0.5.
+        sample_weight: `(N,)`, what each row counts, finite and not negative. Defaults to None, 1.
+        threshold: a sigmoid above it is positive; 0 for logits. With multi_label also one a label `(C,)`, such as the `values`
+            of `tune_thresholds`. Defaults to 0.5.
         multi_label: whether the channels are independent sigmoids. Defaults to False.
         num_classes: number of classes where both arguments hold ids. Defaults to the number of `class_names` or `counts`, else
             to the largest id + 1.
@@ -169,17 +179,21 @@ def classification_report(
         A `ClassificationReport`: print it, or take `.as_dict()`.
 
     Raises:
-        ValueError: when shapes do not line up, for soft labels and for ids out of range.
+        ValueError: when shapes do not line up, for soft labels, names in place of class numbers, and ids out of range.
 
     Example:
     >>> report = classification_report([0, 0, 1], np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
     >>> report.as_dict()["classes"]["1"]["recall"]
     1.0
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = _numbers(y_true, "y_true"), _numbers(y_pred, "y_pred")
     if y_pred.ndim == 1 and y_true.shape == (len(y_pred), 1):
         y_true = y_true[:, 0]
-    known = next((len(given) for given in (class_names, counts) if given is not None), num_classes)
+    sizes = {"class_names": class_names, "counts": counts}
+    told = next(
+        ((name, len(given)) for name, given in sizes.items() if given is not None), ("num_classes", num_classes)
+    )
+    known = told[1]
     if y_pred.ndim == 1 and not multi_label and not _are_ids(y_true, y_pred, known):
         y_pred = y_pred[:, None]  # the sigmoids of one channel
     if not multi_label and _are_ids(y_true, y_pred, known):
@@ -193,12 +207,9 @@ def classification_report(
         size = y_pred.shape[-1] if multi_label else max(y_pred.shape[-1], 2)
         if known not in (None, size):
             raise ValueError(
-                f"`num_classes` must be {size} for y_pred.shape={y_pred.shape}. Received: {known} classes."
+                f"`{told[0]}` must be for {size} classes, as y_pred of shape {y_pred.shape} is. Received: {known} classes."
             )
-    weights = np.ones(len(y_true)) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape not in ((len(y_true),), places.shape):
-        raise ValueError(f"`sample_weight` must be of shape ({len(y_true)},). Received: shape {weights.shape}.")
-    weights = np.broadcast_to(weights.reshape(*weights.shape, *[1] * (places.ndim - weights.ndim)), places.shape)
+    weights = check_weights(sample_weight, places.shape).reshape(places.shape)
     if multi_label:
         cells = [[(truth, decision) for decision in (0, 1)] for truth in (0, 1)]
         matrix = np.array(
@@ -223,6 +234,16 @@ def _summary(counts):
     }
 
 
+def _numbers(values, name):
+    table = np.asarray(values)
+    if table.dtype.kind not in "biufV":
+        raise ValueError(
+            f"`{name}` must hold numbers. Received: dtype {table.dtype}, shape {table.shape}. Turn names into numbers first: "
+            "names, ids = numpy.unique(labels, return_inverse=True)."
+        )
+    return table
+
+
 def _are_ids(y_true, y_pred, known):
     """Whether predictions are class ids already: whole numbers of the shape of ids."""
     whole = y_pred.dtype.kind in "iub" or (y_pred.dtype.kind == "f" and y_pred.ndim == 1 and (y_pred % 1 == 0).all())
@@ -243,11 +264,16 @@ def _are_ids(y_true, y_pred, known):
 def _decide(y_true, y_pred, threshold, multi_label):
     """True and predicted classes, flat (with multi_label as they are), and the labels in the shape of the places."""
     form = label_form(y_true.shape, y_pred.shape, multi_label=multi_label)
+    threshold = check_threshold(threshold, y_pred.shape[-1], multi_label)
     if np.isnan(y_pred).any():
         raise ValueError("`y_pred` must not hold NaN.")
     if form != "ids":
         if not ((y_true == 0) | (y_true == 1)).all():
-            raise ValueError("`y_true` must hold hard labels, 0 or 1. Received soft labels: decide them first.")
+            other = y_true[~((y_true == 0) | (y_true == 1))][0]
+            raise ValueError(
+                f"`y_true` must hold hard labels, 0 or 1. Received: {other}. Number classes of -1 and 1, or of 1 and 2, anew; "
+                "decide soft labels first."
+            )
         if form == "distribution" and not (y_true.sum(axis=-1) == 1).all():
             raise ValueError("`y_true` must be one-hot. For rows with several classes pass multi_label=True.")
     if multi_label:

@@ -84,6 +84,9 @@ def test_one_sigmoid_channel_and_several_labels():
     np.testing.assert_allclose(report.confusion, expected)
     f1 = oracle.f1_score(many, probabilities > 0.5, average=None, sample_weight=weights)
     np.testing.assert_allclose(report.scores["f1"], f1)
+    cuts = np.array([0.2, 0.4, 0.6, 0.8])
+    report = classification_report(many, probabilities, multi_label=True, threshold=cuts)
+    np.testing.assert_array_equal(report.confusion, oracle.multilabel_confusion_matrix(many, probabilities > cuts))
     assert report.summary == {}
     assert "balanced" not in str(report)
 
@@ -125,6 +128,16 @@ def test_text_is_aligned():
     assert "accuracy" in lines[-1]
     assert "balanced accuracy" in lines[-4]
     assert len(report.text(digits=2)) < len(str(report))
+    assert repr(report) == str(report)
+
+
+def test_weighted_support_keeps_the_columns():
+    labels, weights = np.repeat([0, 1], 30), np.full(60, 1 / 3 + 1)
+    lines = str(classification_report(labels, labels, sample_weight=weights)).splitlines()
+    assert [line.split()[-1] for line in lines[1:3]] == ["40", "40"]
+    lines = str(classification_report(labels, labels, sample_weight=weights**2)).splitlines()
+    assert [line.split()[-1] for line in lines[1:3]] == [f"{30 * 16 / 9:.2f}"] * 2
+    assert len({len(line) for line in lines[:3]}) == 1
 
 
 def test_zero_division():
@@ -139,6 +152,17 @@ def test_zero_division():
         (([0, 3], scores_of(np.array([0, 1]), 3)), "class numbers"),
         (([0, 1, 2], scores_of(np.array([0, 1]), 3)), "line up"),
         ((np.full((2, 3), 1 / 3), scores_of(np.array([0, 1]), 3)), "soft"),
+        (([-1, 1], [0.2, 0.7]), "Received: -1. Number classes"),
+        ((["ok", "fraud"], [0.2, 0.7]), "`y_true` must hold numbers.*numpy.unique"),
+        (([0, 1], ["ok", "fraud"]), "`y_pred` must hold numbers"),
+        (([0, 1], None), "`y_pred` must hold numbers"),
+        (([0, 1], np.eye(2), ["a", "b", "c"]), "`class_names` must be for 2 classes"),
+        (([0, 1], np.eye(2), None, [5, 5, 5]), "`counts` must be for 2 classes"),
+        (([0, 1], [0.2, 0.7], None, None, None, "half"), "`threshold` must be a finite number"),
+        (([0, 1], [0.2, 0.7], None, None, None, [0.1, 0.2]), "`threshold` must be a finite number"),
+        (([0, 1], [0.2, 0.7], None, None, [1, -1]), "not negative. Received: -1 in row 1"),
+        (([0, 1], [0.2, 0.7], None, None, [np.nan, 1]), "not negative. Received: nan in row 0"),
+        (([0, 1], [0.2, 0.7], None, None, {0: 1, 1: 9}), "Of weights a class take that of each row's class"),
         (([0, 1], [[np.nan, 1], [0, 1]]), "NaN"),
         (([0, 1], [0, 1], ["a", "b", "b"]), "different names"),
         (([0, 2], [0, 1], ["a", "b"]), "class numbers"),
