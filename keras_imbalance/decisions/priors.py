@@ -24,8 +24,8 @@ def correct_prior(probabilities: Any, train_prior: Any, true_prior: Any) -> np.n
     Args:
         probabilities: `(N, C)` or `(..., C)`, rows that sum to 1; or the probability of class 1, `(N,)` or `(..., 1)`.
         train_prior: share of each class in what the model was trained on, such as `sampler.distribution`: `(C,)`, rescaled to
-            sum 1, so that counts will do; with two classes also one number, the share of class 1. Of `BalancedBagging` and
-            other balanced draws 1 / C each; where class weights were used, the share times the weight.
+            sum 1, so that counts will do; with two classes also one number, the share of class 1. Of `BalancedBagging` its
+            `train_prior`, of other balanced draws 1 / C each; where class weights were used, the share times the weight.
         true_prior: share of each class where the model is used, in the same form; `class_prior(counts)` of data not resampled,
             or `estimate_prior`.
 

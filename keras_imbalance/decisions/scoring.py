@@ -70,7 +70,10 @@ def make_objective(objective: Any, cost_matrix: Any, num_classes: int) -> Object
     elif isinstance(objective, str) and objective in OBJECTIVES:
         chosen = Objective(objective)
     else:
-        raise ValueError(f"`objective` must be one of {OBJECTIVES} or a function. Received: objective={objective!r}.")
+        raise ValueError(
+            f"`objective` must be one of {OBJECTIVES} or a function of true and decided classes, such as "
+            f"sklearn.metrics.matthews_corrcoef. Received: objective={objective!r}."
+        )
     if chosen.name != "expected_cost":
         if cost_matrix is not None:
             raise ValueError(

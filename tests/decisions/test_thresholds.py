@@ -6,7 +6,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import balanced_accuracy_score, f1_score, fbeta_score, matthews_corrcoef
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    f1_score,
+    fbeta_score,
+    matthews_corrcoef,
+    precision_recall_curve,
+    recall_score,
+)
 from sklearn.model_selection import TunedThresholdClassifierCV
 
 from keras_imbalance import tune_thresholds
@@ -180,6 +187,23 @@ def test_other_functions_of_scikit_learn_are_objectives():
         assert tune_thresholds(labels, p, score).score == brute
 
 
+@settings(max_examples=40, deadline=None)
+@given(tasks(), st.sampled_from([0.5, 0.9, 1.0]))
+def test_the_best_precision_at_a_recall_is_that_of_scikit_learn(task, least):
+    labels, p, _ = task
+    assume(len(set(labels)) == 2 and len(set(p)) > 1)
+
+    def precision_at_recall(y_true, y_pred):  # as in the docstring
+        found = (y_true * y_pred).sum()
+        recall = found / y_true.sum()
+        return found / y_pred.sum() if recall >= least else recall - 1
+
+    found = tune_thresholds(labels, p, precision_at_recall)
+    precision, recall, _ = precision_recall_curve(labels, p)
+    assert found.score == pytest.approx(precision[recall >= least].max(), abs=1e-12)
+    assert recall_score(labels, found.predict(p)) >= least
+
+
 def test_progress_is_shown_when_asked_for(capsys):
     labels, p = np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.8])
     tune_thresholds(labels, p, f1_score)
@@ -199,6 +223,7 @@ LABELS, P = [0, 1, 1, 0], [0.1, 0.6, 0.7, 0.4]
     [
         ({"objective": "accuracy"}, "`objective` must be one of"),
         ({"objective": 3}, "`objective` must be one of"),
+        ({"objective": "precision"}, "or a function of true and decided classes, such as sklearn"),
         ({"objective": lambda a, b: NAN}, "`objective` must return one finite number"),
         ({"objective": lambda a, b: [1, 2]}, "`objective` must return one finite number"),
         ({"objective": lambda a, b: None}, "`objective` must return one finite number"),
@@ -221,7 +246,8 @@ LABELS, P = [0, 1, 1, 0], [0.1, 0.6, 0.7, 0.4]
         ({"sample_weight": [1, 0, 0, 1]}, "rows of every class.*class 1"),
         ({"sample_weight": [1, 1, 1]}, "`sample_weight` must have"),
         ({"sample_weight": [1, 1, 1, -1]}, "`sample_weight` must hold"),
-        ({"sample_weight": [1, 1, 1, NAN]}, "`sample_weight` must hold"),
+        ({"sample_weight": [1, 1, 1, NAN]}, "`sample_weight` must hold .* Received: nan in row 3"),
+        ({"sample_weight": {0: 1, 1: 9}}, "Of weights a class take that of each row's class"),
         ({"verbose": "yes"}, "`verbose` must be"),
         ({"y_true": [[0, 1], [1, 1]], "probabilities": [[0.1, 0.2], [0.8, 0.3]], "multi_label": True}, "of label 1"),
         ({"y_true": [[0, 1], [1, 0]], "probabilities": [[0.1, 0.3], [0.8, 0.3]], "multi_label": True}, "of label 1"),
@@ -234,7 +260,7 @@ def test_arguments_are_checked(arguments, message):
 
 def test_decisions_are_taken_on_as_many_channels_as_were_tuned():
     binary = tune_thresholds(LABELS, P)
-    with pytest.raises(ValueError, match="must have 1 channels"):
+    with pytest.raises(ValueError, match=r"must have 1 channels.*take \[:, 1\]"):
         binary.predict([[0.5, 0.5]])
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         binary.predict([3.0])
