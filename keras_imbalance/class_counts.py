@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.labels import class_ids
+from keras_imbalance.labels import as_table, class_ids
 
 SCHEMES = ("inverse_frequency", "balanced", "sqrt", "effective_number")
 TARGETS = ("natural", "balanced", "sqrt")
+SEVERAL = "Of several labels a row count each by itself, labels.sum(axis=0); of soft labels take labels.argmax(axis=1)."
+MOST_CLASSES = 10_000_000  # no data set has more, and class numbers that are hashes or keys would fill the memory
 
 
 def count_classes(labels: Any, num_classes: int | None = None) -> np.ndarray:
@@ -29,11 +31,18 @@ def count_classes(labels: Any, num_classes: int | None = None) -> np.ndarray:
     >>> count_classes([0, 0, 2, 0], num_classes=4)
     array([3, 0, 1, 0])
     """
+    if num_classes is not None and (
+        isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)) or num_classes < 1
+    ):
+        raise ValueError(
+            "`num_classes` must be None or a whole number of at least 1. "
+            f"Received: num_classes={num_classes!r:.80}. Labels are all that is counted: count_classes(y)."
+        )
     if hasattr(labels, "element_spec"):
         return _count_dataset(labels, num_classes)
-    labels = np.asarray(labels)
-    one_hot = labels.ndim == 2 and labels.shape[1] > 1
-    return _count(class_ids(labels, num_classes), num_classes or (labels.shape[1] if one_hot else 0))
+    ids = class_ids(labels, num_classes, remedy=SEVERAL)
+    shape = np.shape(labels)
+    return _count(ids, num_classes or (shape[1] if len(shape) == 2 and shape[1] > 1 else 0))
 
 
 def class_weights(
@@ -139,6 +148,8 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
                 f"`target` must be one of {TARGETS}, a number q, a mapping or an array. Received: {target!r}."
             )
         shares = {"natural": counts, "balanced": np.ones_like(counts), "sqrt": np.sqrt(counts)}[target]
+    elif target is None:
+        raise ValueError(f"`target` must be one of {TARGETS}, a number q, a mapping or an array. Received: None.")
     elif np.ndim(target) == 0:
         shares = _q_shares(counts, target)
     else:
@@ -146,22 +157,20 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
     return check_distribution(shares, counts, "target")
 
 
-def as_table(values: Any, name: str) -> np.ndarray:
-    """`values` as an array; raises where its rows differ in length."""
-    try:
-        return np.asarray(values)
-    except ValueError:
-        raise ValueError(f"`{name}` must have rows of one length. Received: {name}={values!r}.") from None
-
-
 def check_counts(counts: Any, name: str) -> np.ndarray:
     """`counts` as float64 `(C,)`; raises unless every count is positive and finite."""
+    if isinstance(counts, Mapping):
+        raise ValueError(
+            f"`{name}` must hold one count per class, in the order of the class numbers. Received: {name}={counts}. "
+            f"Pass [{name}[c] for c in classes], or count_classes(labels)."
+        )
     counts = as_table(counts, name)
     numeric = counts.dtype.kind in "biuf"
     if not numeric or counts.ndim != 1 or counts.size == 0 or not np.isfinite(counts).all() or (counts <= 0).any():
+        shown = np.array2string(counts, threshold=20)
         raise ValueError(
-            f"`{name}` must hold one positive, finite count per class. Received: {name}={counts}. "
-            "Merge classes that never occur, or give them a smoothed count."
+            f"`{name}` must hold one positive, finite count per class. Received: {name}={shown}. "
+            "Merge classes that never occur, or give them a smoothed count; of labels take count_classes(labels)."
         )
     return counts.astype(np.float64)
 
@@ -170,7 +179,7 @@ def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray
     """`shares` rescaled to sum 1; raises unless they suit `counts`: C finite shares, not negative, none for an empty class."""
     if np.asarray(shares).dtype.kind not in "iuf":
         raise ValueError(
-            f"`{name}` must hold one share a class. Received: {shares!r}. For a named target use `set_target`."
+            f"`{name}` must hold one share a class. Received: {shares!r}. For a name or a mapping use `set_target`."
         )
     shares = np.asarray(shares, dtype=np.float64)
     if shares.shape != counts.shape:
@@ -219,7 +228,7 @@ def _mapped_shares(counts, target, class_names):
         if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < len(counts):
             known = list(names) if names else f"0 to {len(counts) - 1}"
             raise ValueError(f"`target` must map classes to shares; the classes are {known}. Received the key {key!r}.")
-        if not np.isfinite(share) or share < 0:
+        if np.ndim(share) or np.asarray(share).dtype.kind not in "iuf" or not np.isfinite(share) or share < 0:
             raise ValueError(f"`target` must map classes to finite shares, not negative. Received: {key!r}: {share}.")
         shares[index] = share
     rest = np.isnan(shares)
@@ -237,6 +246,11 @@ def _mapped_shares(counts, target, class_names):
 def _count(ids, num_classes):
     if ids.size == 0:
         raise ValueError("`labels` must hold at least one label. Received none.")
+    if not num_classes and ids.max() >= MOST_CLASSES:
+        raise ValueError(
+            f"`labels` must number the classes 0 to C - 1. Received: {ids.max()}. Number them anew: "
+            "names, ids = numpy.unique(labels, return_inverse=True)."
+        )
     return np.bincount(ids, minlength=num_classes or 0).astype(np.int64)
 
 

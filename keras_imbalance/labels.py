@@ -14,6 +14,7 @@ import numpy as np
 from keras_imbalance.backend import concrete, ops
 
 ROW_SUM_TOLERANCE = 1e-3
+BY_CLASSES = "Where a row has no single class, pass the class to sample by as `classes`."
 
 
 @dataclass(frozen=True)
@@ -200,13 +201,16 @@ def spread_weights(sample_weight: Any, like: Any) -> Any:
     return sample_weight
 
 
-def class_ids(labels: Any, num_classes: int | None = None, name: str = "labels") -> np.ndarray:
+def class_ids(
+    labels: Any, num_classes: int | None = None, name: str = "labels", remedy: str = BY_CLASSES
+) -> np.ndarray:
     """Class ids of an array of labels.
 
     Args:
         labels: ids `(N,)` or `(N, 1)` (whole numbers of any dtype, or bool), or one-hot rows `(N, C)`.
         num_classes: number of classes; ids at or above it are an error.
         name: what an error calls the argument.
+        remedy: what an error says of rows that have no single class.
 
     Returns:
         int64 array `(N,)`.
@@ -226,14 +230,14 @@ def class_ids(labels: Any, num_classes: int | None = None, name: str = "labels")
     if labels.ndim != 2 or labels.shape[1] == 0:
         raise ValueError(
             f"`{name}` must be class ids of shape (N,) or (N, 1), or one-hot rows of shape (N, C). "
-            f"Received: shape {labels.shape}. Where a row has no single class, pass the class to sample by as `classes`."
+            f"Received: shape {labels.shape}. {remedy}"
         )
     if num_classes is not None and labels.shape[1] != num_classes:
         raise ValueError(f"`{name}` must have {num_classes} columns. Received: shape {labels.shape}.")
     if not ((labels == 0) | (labels == 1)).all() or not (labels.sum(axis=1) == 1).all():
         raise ValueError(
             f"`{name}` of shape {labels.shape} must be one-hot: a single 1 in each row, 0 elsewhere. "
-            "Received rows that are soft or mark several classes. Pass the class to sample by as `classes`."
+            f"Received rows that are soft or mark several classes. {remedy}"
         )
     return labels.argmax(axis=1).astype(np.int64)
 
@@ -272,11 +276,26 @@ def _fits(shape, expected):
     )
 
 
+def as_table(values: Any, name: str) -> np.ndarray:
+    """`values` as an array; raises where its rows differ in length."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"`{name}` must have rows of one length. Received: {name}={values!r:.200}.") from None
+
+
 def _numeric(labels, name):
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "biuf":
+    table = as_table(labels, name)
+    if table.dtype.kind in "biuf":
+        return table
+    if table.ndim == 0:
+        raise ValueError(f"`{name}` must be an array of labels. Received: {type(labels)}.")
+    if all(isinstance(label, (str, bytes)) for label in table.flat):
         raise ValueError(
-            f"`{name}` must be numbers. Received: dtype {labels.dtype}. Turn names into numbers first: "
+            f"`{name}` must be numbers. Received: dtype {table.dtype}. Turn names into numbers first: "
             "names, ids = numpy.unique(labels, return_inverse=True)."
         )
-    return labels
+    raise ValueError(
+        f"`{name}` must be numbers. Received: dtype {table.dtype}. Drop rows without a label, then convert: "
+        f"{name}.astype('int64')."
+    )

@@ -12,7 +12,14 @@ from keras_imbalance.backend.training import looks_at_data
 from keras_imbalance.class_counts import check_distribution, count_classes
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs, rounded
-from keras_imbalance.sampling.inputs import arrays_of, class_of_rows, common_length, spec_of, whole_number
+from keras_imbalance.sampling.inputs import (
+    arrays_of,
+    check_weights,
+    class_of_rows,
+    common_length,
+    spec_of,
+    whole_number,
+)
 from keras_imbalance.sampling.shards import Parts, one_part, parts_of_worker, places_of_part
 from keras_imbalance.sampling.smote import SMOTE, Synthesizer
 
@@ -84,10 +91,11 @@ class ArraySampler(LiveDistribution):
     Args:
         x: array of shape `(N, ...)`, or a nest (tuple, dict) of them.
         y: labels of N rows: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or any nest of arrays where `classes` is given.
-        sample_weight: None, or weights of N rows, passed on to Keras.
+        sample_weight: None, or weights of N rows, finite and not negative, passed on to Keras.
         batch_size: rows a batch. Defaults to 32.
         target: the class distribution to draw: "natural", "balanced", "sqrt", a number q, a mapping from class to share, or
-            shares `(C,)`; see `target_distribution`. Defaults to "balanced".
+            shares `(C,)`; see `target_distribution`. Classes that a mapping leaves out divide what remains in proportion to
+            their counts. Defaults to "balanced".
         epoch_size: rows an epoch: "natural" (N), "undersample" (the most rows with none drawn twice: C * min n_i when
             balanced), "oversample" (the fewest rows with every row drawn: C * max n_i when balanced), or a number.
             Defaults to "natural".
@@ -101,8 +109,8 @@ class ArraySampler(LiveDistribution):
             `keras.utils.set_random_seed` seeds.
 
     Raises:
-        ValueError: for arrays of different lengths, labels that are no class labels, a distribution that is none, or a positive
-            share for a class without rows.
+        ValueError: for arrays of different lengths, labels that are no class labels, weights that are negative or not
+            finite, a distribution that is none, or a positive share for a class without rows.
 
     Example:
     >>> import numpy as np
@@ -133,8 +141,9 @@ class ArraySampler(LiveDistribution):
         parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
         self._arrays = tuple(arrays_of(value, name) for name, value in parts.items())
         rows = common_length(dict(zip(parts, self._arrays, strict=True)))
+        check_weights(self._arrays[2:])
         class_names = None if class_names is None else check_class_names(class_names)
-        ids, names = class_of_rows(self._arrays[1], classes, rows, class_names)
+        ids, names = class_of_rows(self._arrays[0], self._arrays[1], classes, rows, class_names)
         super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
         self.batch_size = whole_number(batch_size, "batch_size")
         self.exact = bool(exact)
@@ -291,7 +300,7 @@ class ArraySampler(LiveDistribution):
         self._epochs.clear()
 
     def _rows_of(self, epoch_size):
-        if isinstance(epoch_size, str):
+        if isinstance(epoch_size, str) or epoch_size is None:
             if epoch_size not in EPOCH_SIZES:
                 raise ValueError(
                     f"`epoch_size` must be one of {EPOCH_SIZES} or a number of rows. Received: {epoch_size!r}."

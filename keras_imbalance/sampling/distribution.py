@@ -1,6 +1,6 @@
 """The live class distribution of a sampler: what callbacks read and set."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -54,15 +54,27 @@ class LiveDistribution:
         """Sets the distribution that a target stands for: a name, a number q, a mapping or an array of shares."""
         self.distribution = target_distribution(self._counts, target, self._class_names)
 
+    def __repr__(self) -> str:
+        # Keras shows this where a sampler is passed in the place of its dataset.
+        return f"<{type(self).__name__} of {self.num_classes} classes: pass its .dataset() to fit>"
+
+    def __iter__(self):
+        raise TypeError(
+            f"{type(self).__name__} is not iterable. Its batches are those of `sampler.dataset()`, which `fit` takes too."
+        )
+
     def _check_drawable(self, shares: np.ndarray) -> None:
         """Raises when the sampler cannot draw these shares, for reasons of its own."""
 
 
 def check_class_names(class_names: Any) -> list[str]:
     """`class_names` as text; raises unless they are different names."""
-    names = [] if isinstance(class_names, str) else [str(name) for name in class_names]
+    # A set has no order, and of a mapping the keys may be the class numbers or the names.
+    no_list = isinstance(class_names, (Mapping, Set, str, bytes)) or not isinstance(class_names, Iterable)
+    names = [] if no_list else [str(name) for name in class_names]
     if not names or len(set(names)) != len(names) or "" in names:
         raise ValueError(
-            f"`class_names` must hold different names, one a class. Received: class_names={class_names!r}."
+            "`class_names` must be a list of different names, one a class in the order of the class numbers. "
+            f"Received: class_names={class_names!r}."
         )
     return names

@@ -134,7 +134,12 @@ def check_features(x: np.ndarray, name: str = "x") -> np.ndarray:
     """`x` as a float matrix `(N, D)`, further axes flattened; raises for other dtypes and for values that are not finite."""
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim < 2:
-        raise ValueError(f"`{name}` must be numbers of shape (N, D). Received: dtype {x.dtype}, shape {x.shape}.")
+        hint = (
+            f" Convert it first, as by {name}.astype('float32'), or {name}.toarray() where it is sparse."
+            if x.dtype.kind not in "fiub"
+            else f" One feature has the shape (N, 1): {name}[:, None]. Features come first, labels second."
+        )
+        raise ValueError(f"`{name}` must be numbers of shape (N, D). Received: dtype {x.dtype}, shape {x.shape}.{hint}")
     if len(x) == 0:
         raise ValueError(f"`{name}` must hold at least one row. Received: shape {x.shape}.")
     flat = x.reshape(len(x), -1)

@@ -12,9 +12,10 @@ from keras_imbalance.backend.training import looks_at_data
 from keras_imbalance.class_counts import check_counts, check_distribution, target_distribution
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
-from keras_imbalance.sampling.inputs import whole_number
+from keras_imbalance.sampling.inputs import check_weights, whole_number
 from keras_imbalance.sampling.shards import one_part, parts_of_worker
 
+BY_LABEL_FN = "Where a row has no single class, give it by `label_fn`."
 STATE_KEYS = ("seed", "epoch", "counts", "drawn", "distribution")
 
 
@@ -48,6 +49,7 @@ class _Pass:
         self.rng = np.random.default_rng([seed, number])
         # What was owed to a class and not given yet: totals stay within one row of what the shares ask.
         self.owed = self.rng.random(len(read))
+        self.rows = 0
         self.counted = False
         self.look = False  # whether Keras looks at the first batch and drops the rest
 
@@ -55,6 +57,7 @@ class _Pass:
         """Decides how often each row of a block is passed on; gives the number of pieces in which its copies come."""
         rows = np.bincount(ids, minlength=len(self.read))
         self.read = self.read + rows
+        self.rows += len(ids)
         self.owed = self.owed + self._ratio() * rows
         given = np.floor(self.owed).astype(np.int64)
         self.owed = self.owed - given
@@ -104,7 +107,7 @@ class StreamSampler(LiveDistribution):
         batch_size: rows of a batch that comes out.
         class_counts: rows per class in the stream `(C,)`, or anything in proportion to them. Defaults to None: counted on the
             way, and more exact the more was read.
-        num_classes: number of classes C, needed where `class_counts` is not given.
+        num_classes: number of classes C, needed where neither `class_counts` nor `class_names` is given.
         target: as in `target_distribution`; "natural" passes every row on once. Defaults to "balanced".
         label_fn: function of a block `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)` where y is none.
             Defaults to y.
@@ -115,8 +118,9 @@ class StreamSampler(LiveDistribution):
         seed: whole number; the same seed gives the same batches. Defaults to one from Python's `random`.
 
     Raises:
-        ValueError: for counts that are not positive, a target that is none, no number of classes; while reading, for labels
-            that are no class ids.
+        ValueError: for counts that are not positive, a target that is none, no number of classes, labels that cannot be class
+            ids; while reading, as an error of TensorFlow, for labels out of range, weights that are negative or not finite, and
+            a pass without a row.
 
     Example:
     >>> import numpy as np
@@ -143,10 +147,16 @@ class StreamSampler(LiveDistribution):
         seed: int | None = None,
     ):
         if not isinstance(dataset, tf.data.Dataset):
-            raise ValueError(f"`dataset` must be a tf.data.Dataset. Received: {type(dataset)}.")
+            raise ValueError(
+                f"`dataset` must be a tf.data.Dataset. Received: {type(dataset)}. Arrays are rebalanced by ArraySampler(x, y), "
+                "a generator as tf.data.Dataset.from_generator(...)."
+            )
         spec = dataset.element_spec
         if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-            raise ValueError(f"`dataset` must yield (x, y) or (x, y, sample_weight). Received elements of {spec}.")
+            raise ValueError(
+                f"`dataset` must yield (x, y) or (x, y, sample_weight). Received elements of {spec}. "
+                "Map it to that form first, as by dataset.map(lambda row: (row['x'], row['y']))."
+            )
         if label_fn is None and not hasattr(spec[1], "shape"):
             raise ValueError("`label_fn` must give the class of each row where y is a nest of arrays. Received: None.")
         if label_fn is not None and not callable(label_fn):
@@ -159,7 +169,9 @@ class StreamSampler(LiveDistribution):
         self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
         self._known = None if class_counts is None else check_counts(class_counts, "class_counts")
         if self._known is None and num_classes is None:
-            raise ValueError("`num_classes` must be given where `class_counts` is not. Received: None for both.")
+            if class_names is None:
+                raise ValueError("`num_classes` must be given where `class_counts` is not. Received: None for both.")
+            num_classes = len(check_class_names(class_names))
         size = whole_number(num_classes, "num_classes", least=2) if self._known is None else len(self._known)
         if num_classes not in (None, size):
             raise ValueError(f"`class_counts` must hold {num_classes} counts. Received: {size}.")
@@ -171,6 +183,7 @@ class StreamSampler(LiveDistribution):
         self._rows = dataset
         self._label_fn = label_fn
         self._batched = _is_batched(spec, label_fn, size) if batched is None else bool(batched)
+        _check_spec(spec, self._batched, label_fn, size)
         self._next = 0
         self._read = np.zeros(size, dtype=np.int64)
         self._drawn = np.zeros(size, dtype=np.int64)
@@ -301,12 +314,22 @@ class StreamSampler(LiveDistribution):
 
     def _one_pass(self, key):
         blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
-        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block)).rebatch(self.batch_size).prefetch(2)
+        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block))
+        end = tf.data.Dataset.from_generator(self._end, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
+        drawn = drawn.concatenate(end.flat_map(lambda _: drawn.take(0))).rebatch(self.batch_size).prefetch(2)
         # Behind what fetches ahead: a pass counts once its second batch is asked for, whether there is one or not.
         first, others = tf.data.Dataset.range(1), tf.data.Dataset.range(1).repeat()
         second = tf.data.Dataset.from_generator(self._count, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
         marks = first.concatenate(second).concatenate(others)
         return tf.data.Dataset.zip(marks, drawn).map(lambda mark, batch: batch)
+
+    def _end(self, key):
+        if not self._passes[int(key)].rows:
+            raise ValueError(
+                "`dataset` must give rows in every pass. Received none in this one. Where it is made from a generator that is "
+                "used up, pass tf.data.Dataset.from_generator a function that begins anew."
+            )
+        yield from ()
 
     def _count(self, key):
         self._passes[int(key)].counted = not self._passes[int(key)].look
@@ -322,7 +345,7 @@ class StreamSampler(LiveDistribution):
 
     def _drawn_block(self, key, block):
         labels = block[1] if self._label_fn is None else self._label_fn(*block)
-        pieces = tf.numpy_function(self._draw, [key, labels], tf.int64)
+        pieces = tf.numpy_function(self._draw, [key, labels, *tf.nest.flatten(block[2:])], tf.int64)
 
         def piece(i):
             places = tf.numpy_function(self._piece, [key, i], tf.int64)
@@ -332,8 +355,10 @@ class StreamSampler(LiveDistribution):
         # Copies are made a few blocks' worth at a time: one that repeats a row a million times takes no more memory.
         return tf.data.Dataset.range(pieces).map(piece)
 
-    def _draw(self, key, labels):
-        return np.int64(self._passes[int(key)].draw(class_ids(labels, self.num_classes, name="y")))
+    def _draw(self, key, labels, *weights):
+        check_weights(weights)
+        name = "y" if self._label_fn is None else "label_fn(...)"
+        return np.int64(self._passes[int(key)].draw(class_ids(labels, self.num_classes, name, BY_LABEL_FN)))
 
     def _piece(self, key, i):
         return self._passes[int(key)].piece(int(i))
@@ -356,3 +381,22 @@ def _is_batched(spec, label_fn, num_classes):
     raise ValueError(
         f"`batched` must say whether the dataset yields batches: its elements {spec} do not. Received: batched=None."
     )
+
+
+def _check_spec(spec, batched, label_fn, num_classes):
+    """Raises for what can be seen of a dataset before it is read: rows taken for batches, and labels that are no class ids."""
+    if batched and any(leaf.shape.rank == 0 for leaf in tf.nest.flatten(spec)):
+        raise ValueError(f"`batched` must be False for a dataset of rows. Received: batched=True, elements of {spec}.")
+    if label_fn is not None:
+        return
+    if spec[1].dtype == tf.string:
+        raise ValueError(
+            "`y` must be numbers. Received: dtype string. Turn names into numbers first: lookup = "
+            "keras.layers.StringLookup(vocabulary=class_names, num_oov_indices=0), dataset.map(lambda x, y: (x, lookup(y)))."
+        )
+    columns = [] if spec[1].shape.rank is None else spec[1].shape.as_list()[1 if batched else 0 :]
+    if columns and columns[-1] not in (None, 1, num_classes):
+        raise ValueError(
+            f"`y` must hold class ids or one-hot rows of {num_classes} classes. Received: {spec[1]}, "
+            f"batched={batched}. {BY_LABEL_FN}"
+        )

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.labels import class_ids
+from keras_imbalance.labels import as_table, class_ids
 from keras_imbalance.sampling.neighbors import Rows, check_features, nearest_rows
 
 REMOVE = ("majority", "both", "not_minority")
+ONE_CLASS = "Give each row one class: of soft labels y.argmax(axis=1)."
 
 
 def tomek_links(x: Any, y: Any) -> np.ndarray:
@@ -34,7 +35,7 @@ def tomek_links(x: Any, y: Any) -> np.ndarray:
 
     Reference: Tomek, Two Modifications of CNN, 1976.
     """
-    features, labels = check_features(np.asarray(x)), class_ids(y, name="y")
+    features, labels = check_features(as_table(x, "x")), class_ids(y, None, "y", ONE_CLASS)
     if len(features) != len(labels):
         raise ValueError(f"`x` and `y` must have the same number of rows. Received: {len(features)} and {len(labels)}.")
     counts = np.bincount(labels)
@@ -78,7 +79,7 @@ def remove_tomek_links(x: Any, y: Any, remove: str = "majority") -> np.ndarray:
     """
     if remove not in REMOVE:
         raise ValueError(f"`remove` must be one of {REMOVE}. Received: remove={remove!r}.")
-    labels = class_ids(y, name="y")
+    labels = class_ids(y, None, "y", ONE_CLASS)
     linked = np.unique(tomek_links(x, y))
     counts = np.bincount(labels).astype(np.float64)
     if remove == "majority":

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from kerases import keras_3_only
+from scipy import sparse
 
-from keras_imbalance import SMOTE, ArraySampler, StreamSampler, remove_tomek_links, tomek_links
+from keras_imbalance import SMOTE, ArraySampler, StreamSampler, count_classes, remove_tomek_links, tomek_links
+from keras_imbalance.backend import keras
 
 NAN, INF = float("nan"), float("inf")
 X, Y = np.arange(16, dtype="float32").reshape(8, 2), np.array([0, 0, 0, 0, 1, 1, 2, 2])
@@ -21,6 +24,10 @@ def learnt(**arguments):
     return stream(class_counts=None, num_classes=3, **arguments)
 
 
+def weights(last):
+    return np.array([1.0] * 7 + [last])
+
+
 def with_smote(x=X, **arguments):
     return ArraySampler(x, Y, smote=SMOTE(**arguments))
 
@@ -35,6 +42,21 @@ def holed(value):
     return x
 
 
+def ragged(*lengths):
+    return [[0] * length for length in lengths]
+
+
+class Frame:
+    """What a table of columns of different kinds looks like to NumPy, without pandas."""
+
+    columns = ("width", "kind")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[1.5, "a"]] * 8, dtype=object)
+
+
+NAMES = ["ok", "worn", "broken"]
+ONE_HOT_ROWS = ROWS.map(lambda x, y: (x, tf.one_hot(y, 3)))
 BAD_SHARES = [[0.5, NAN, 0.5], [1.5, -0.5, 0], [0, 0, 0], [0.5, 0.5], [INF, 0, 0], [[1, 1, 1]]]
 BAD_TARGETS = [*BAD_SHARES, "equal", None, True, -1, NAN, {7: 0.1}, {"a": 0.1}, {0: NAN}, {0: -0.1}, {0: 1.5}]
 BAD_STATES = [None, {}, {"seed": 1}, [1, 2], "state"]
@@ -81,6 +103,49 @@ TABLE = [
         (lambda k=k, v=v: stream(seed=1).load_state_dict({**stream(seed=1).state_dict(), k: v}), "`(state|target)`")
         for k, v in [("epoch", -1), ("counts", [1, -1, 1]), ("drawn", [0, 0]), ("distribution", [1, NAN, 0])]
     ],
+    (lambda: stream((X, Y)), r"Arrays are rebalanced by ArraySampler"),
+    (lambda: stream(ROWS.map(lambda x, y: {"x": x, "y": y})), r"Map it to that form first, .*row\['x'\], row\['y'\]"),
+    (
+        lambda: stream(class_counts={0: 4, 1: 2, 2: 2}),
+        "`class_counts` must .* order of the class numbers.*count_classes",
+    ),
+    *[
+        (lambda n=n: stream(class_names=n), "`class_names` must be a list")
+        for n in (dict(enumerate(NAMES)), set(NAMES))
+    ],
+    *[(lambda n=n: stream(class_names=n), "`class_names` must be a list") for n in (5, b"abc")],
+    (lambda: stream(batched=True), "`batched` must be False for a dataset of rows"),
+    (lambda: stream(ROWS.map(lambda x, y: (x, tf.gather(NAMES, y)))), "`y` must be numbers.*StringLookup"),
+    (lambda: stream(ROWS.batch(8, drop_remainder=True), batched=False), "`y` must .* of 3 classes.*batched=False"),
+    (lambda: stream(ONE_HOT_ROWS, class_counts=[4, 4]), r"`y` must .* of 2 classes.*shape=\(3,\)"),
+    (lambda: stream(ONE_HOT_ROWS.batch(4), class_counts=[4, 4]), "`y` must .* of 2 classes.*`label_fn`"),
+    # ArraySampler
+    (lambda: ArraySampler(ROWS, None), "`x` must be an array.*StreamSampler"),
+    (lambda: ArraySampler(ROWS, Y), "`x` must be an array.*StreamSampler"),
+    *[(lambda s=s: ArraySampler(s(X), Y), r"`x` must.*x\.toarray\(\)") for s in (sparse.csr_matrix, sparse.csc_array)],
+    (lambda: ArraySampler(Frame(), Y), "`x` must.*Frame.* Encode columns of text as numbers"),
+    (lambda: ArraySampler(X.astype(object), Y), r"`x` must.*dtype object.*x\.astype\('float32'\)"),
+    (lambda: ArraySampler(X, Y.astype(object)), r"`y` must.*dtype object.*y\.astype\('int64'\)"),
+    (lambda: ArraySampler(X, [None, *Y[1:]]), "`y` must.*missing values"),
+    (lambda: ArraySampler(X, ragged(1, 2, 1, 1, 1, 1, 1, 1)), "`y` must have rows of one length"),
+    (lambda: ArraySampler(list(X), Y), r"x of \[2\] rows.*list of 8 arrays is 8 inputs: numpy.stack\(x\)"),
+    (lambda: ArraySampler(Y, X + 0.5), "`y` of shape .* must be one-hot.*Features come first, labels second"),
+    (lambda: ArraySampler(X, X + 0.5), "`y` of shape .* must be one-hot.*`classes`"),
+    (lambda: ArraySampler(X, Y, 32), "`sample_weight` must.*batch_size=32"),
+    (lambda: ArraySampler(X, Y, "balanced"), "`sample_weight` must.*by name"),
+    (lambda: ArraySampler(X, Y, {0: 1, 1: 2.0, 2: 2}), "`sample_weight` must hold weights of rows.*`class_weight`"),
+    *[(lambda v=v: ArraySampler(X, Y, weights(v)), "`sample_weight` must hold finite weights") for v in (-1, NAN, INF)],
+    (lambda: ArraySampler(X, Y, (weights(1), weights(-1))), "`sample_weight` must hold finite weights"),
+    (lambda: ArraySampler(X, Y, np.full(8, "a")), "`sample_weight` must hold finite weights"),
+    *[
+        (lambda n=n: ArraySampler(X, Y, class_names=n), "`class_names` must be a list")
+        for n in ({0: "a"}, set(NAMES), 5)
+    ],
+    (lambda: ArraySampler(X, Y, epoch_size=None), "`epoch_size` must be one of .*'undersample'"),
+    (lambda: ArraySampler(X, Y, target=None), "`target` must be one of .*'sqrt'"),
+    (lambda: ArraySampler(X, Y, target={0: "a"}), "`target` must map classes to finite shares"),
+    (lambda: ArraySampler(X, Y, target={0: None}), "`target` must map classes to finite shares"),
+    (lambda: count_classes(ArraySampler(X, Y)), "`labels` must be an array of labels. Received: .*ArraySampler"),
     # SMOTE
     *[(lambda k=k: SMOTE(k), "`k_neighbors` must") for k in (0, -1, 2.5, None, True, "5")],
     *[(lambda s=s: SMOTE(seed=s), "`seed` must") for s in (-1, 0.5, "a", True)],
@@ -108,6 +173,11 @@ TABLE = [
     *[(lambda y=y: tomek_links(X, y), "`y`") for y in BAD_Y],
     *[(lambda x=x: remove_tomek_links(x, Y), f"`x` must be.*{m}") for x, m in BAD_X],
     *[(lambda y=y: remove_tomek_links(X, y), "`y`") for y in BAD_Y],
+    (lambda: tomek_links(Y, X), "`x` must.*Features come first, labels second"),
+    (lambda: tomek_links(sparse.csr_array(X), Y), r"`x` must.*x\.toarray\(\)"),
+    (lambda: tomek_links(X.astype(object), Y), r"`x` must.*x\.astype\('float32'\)"),
+    (lambda: tomek_links(ragged(*range(8)), Y), "`x` must have rows of one length"),
+    (lambda: tomek_links(X, X + 0.5), r"`y` of shape .* y\.argmax\(axis=1\)"),
     (lambda: tomek_links(X, Y[:7]), "`x` and `y` must have the same number of rows. Received: 8 and 7"),
     *[
         (lambda r=r: remove_tomek_links(X, Y, r), "`remove` must be one of")
@@ -138,3 +208,63 @@ def test_a_bad_distribution_leaves_the_one_before():
         with pytest.raises(ValueError, match="`target`"):
             sampler.set_target("equal")
         np.testing.assert_allclose(sampler.distribution, [0.5, 0.25, 0.25])
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ArraySampler(X, Y, seed=0), stream, learnt], ids=["arrays", "stream", "learnt"]
+)
+def test_a_sampler_in_the_place_of_its_batches_says_where_they_are(make):
+    with pytest.raises(TypeError, match=r"sampler\.dataset\(\)"):
+        list(make())
+    assert repr(make()) == f"<{type(make()).__name__} of 3 classes: pass its .dataset() to fit>"
+
+
+@keras_3_only("tf-keras names the type alone")
+def test_fit_on_a_sampler_says_what_to_pass():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    for call in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match=r"<ArraySampler of 3 classes: pass its \.dataset\(\) to fit>"):
+            call(ArraySampler(X, Y))
+
+
+@pytest.mark.parametrize("weight", [-1.0, NAN, INF])
+def test_weights_of_a_stream_are_checked_as_those_of_arrays(weight):
+    weighted = tf.data.Dataset.from_tensor_slices((X, Y, weights(weight)))
+    with pytest.raises(tf.errors.OpError, match="`sample_weight` must hold finite weights"):
+        list(stream(weighted).dataset())
+
+
+def test_a_pass_without_rows_is_an_error():
+    with pytest.raises(tf.errors.OpError, match="`dataset` must give rows in every pass"):
+        list(stream(ROWS.take(0)).dataset())
+    once = iter(zip(X, Y, strict=True))
+    signature = (tf.TensorSpec((2,)), tf.TensorSpec((), tf.int64))
+    sampler = stream(tf.data.Dataset.from_generator(lambda: once, output_signature=signature), seed=0)
+    assert sum(len(y) for _, y in sampler.dataset()) == sampler.exposure.sum() > 0
+    with pytest.raises(tf.errors.OpError, match=r"generator that is used up.*begins anew"):
+        list(sampler.dataset())
+
+
+def test_what_a_label_fn_gives_is_named_as_its_own():
+    with pytest.raises(
+        tf.errors.OpError, match=r"`label_fn\(\.\.\.\)` must hold class numbers from 0 below 3. Received: 5"
+    ):
+        list(stream(label_fn=lambda x, y: y + 3 * tf.cast(y == 2, y.dtype)).dataset())
+
+
+def test_the_names_of_the_classes_tell_their_number():
+    sampler = stream(class_counts=None, class_names=NAMES)
+    assert sampler.num_classes == 3
+    assert sampler.class_names == NAMES
+
+
+@pytest.mark.parametrize("batched", [True, False])
+def test_the_way_from_names_to_numbers_works(batched):
+    """What the error for names says to do."""
+    named = ROWS.map(lambda x, y: (x, tf.gather(NAMES, y)))
+    lookup = keras.layers.StringLookup(vocabulary=NAMES, num_oov_indices=0)
+    sampler = stream((named.batch(3) if batched else named).map(lambda x, y: (x, lookup(y))), seed=0)
+    rows = np.concatenate([np.column_stack([x, y]) for x, y in sampler.dataset().as_numpy_iterator()])
+    assert len(rows)
+    assert {tuple(row) for row in rows.tolist()} <= {tuple(row) for row in np.column_stack([X, Y]).tolist()}
