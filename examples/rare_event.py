@@ -87,9 +87,9 @@ def judge(train, test, epochs, seed):
     x, y = test
     plain = train_plain(train, epochs, seed).predict(x, verbose=0)[:, 0].astype("float64")
     ensemble = train_ensemble(train, epochs, seed)
-    balanced = ensemble.model.predict(x, verbose=0)[:, 0].astype("float64")
+    balanced = ensemble.predict(x, verbose=0)[:, 0].astype("float64")
     # The members saw as many rare rows as others. The test rows, like the training rows, hold 1 % of them.
-    honest = ki.correct_prior(balanced, train_prior=0.5, true_prior=float(train[1].mean()))
+    honest = ki.correct_prior(balanced, ensemble.train_prior, true_prior=float(train[1].mean()))
     figures = {}
     for name, p, decision in [
         ("plain net at 0.5", plain, plain > 0.5),
@@ -106,7 +106,7 @@ def judge(train, test, epochs, seed):
 def draw(y, probabilities):
     figure, axes = plt.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
     for ax, (when, p) in zip(axes, probabilities.items(), strict=True):
-        plot_reliability(y, p, num_bins=5, ax=ax)
+        plot_reliability(y, p, ax=ax, strategy="quantile")
         title = f"Ensemble {when} prior correction, Brier score {brier_score_loss(y, p):.4f}"
         ax.set_title(title, pad=34)  # above the legend
     return figure

@@ -108,8 +108,8 @@ class PriorCorrection(Layer):
     `MinimumExpectedCost` on top, or by `tune_thresholds` on the corrected probabilities.
 
     Args:
-        train_prior: share of each class in what the model was trained on, `(C,)`, rescaled to sum 1, so that counts will do;
-            with two classes also one number, the share of class 1.
+        train_prior: share of each class in what the model was trained on, `(C,)`, rescaled to sum 1, so that counts will do,
+            or `BalancedBagging.train_prior`; with two classes also one number, the share of class 1.
         true_prior: share of each class where the model is used, in the same form.
         from_logits: whether the inputs are logits; the outputs then are logits too. Probabilities rounded to 0 or 1 stay so,
             logits have lost nothing. Defaults to False.

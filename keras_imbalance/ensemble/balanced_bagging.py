@@ -51,7 +51,7 @@ class BalancedBagging:
         seed: whole number; the same seed gives the same rows, initial weights and batches. Defaults to 0.
         from_logits: whether the members give logits, of a softmax or for one channel of a sigmoid. Defaults to False.
         ratio: rows of every other class that a member sees for each row of the rarest, at least 1; of a class that has fewer,
-            all. Where very few rows are rare, more of the rest make better members: 5 with 20 rare rows are 100 others.
+            all. Where very few rows are rare, more of the rest can make better members: 5 with 20 rare rows is 100 others.
             Defaults to 1, balanced.
 
     Attributes:
