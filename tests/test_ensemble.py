@@ -874,6 +874,7 @@ ONE = OneForAll()
             {"sample_weight": np.r_[np.ones(7), -1, np.ones(84)]},
             "not negative. Received: -1.0 in row 7",
         ),
+        (softmax_net, {}, {"sample_weight": {0: 1, 1: 9}}, "Of weights a class take that of each row's class"),
         (softmax_net, {}, {"sample_weight": np.full(92, np.nan)}, "`sample_weight` must hold finite weights"),
         (softmax_net, {}, {"sample_weight": np.full(92, "1")}, "`sample_weight` must hold finite weights"),
         (softmax_net, {}, {"sample_weight": 1.0 * (labelled()[1] < 2)}, "Received: 0 for all rows of class 2"),

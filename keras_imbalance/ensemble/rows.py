@@ -191,9 +191,10 @@ def arrays_of(value: Any, name: str) -> Any:
         array = np.asarray(value)
         if array.ndim and (array.dtype != object or all(isinstance(item, (str, bytes)) for item in array.flat)):
             return array
+    remedy = " Of weights a class take that of each row's class." if name.endswith("sample_weight") else ""
     raise ValueError(
         f"`{name}` must be an array with a row for each sample, or a nest of them: a member takes the rows that are its own. "
-        f"Received: {type(value)}."
+        f"Received: {type(value)}.{remedy}"
     )
 
 
