@@ -96,7 +96,8 @@ class DynamicSampling(SamplingCallback):
             keys, when no class has a score, or when the rule gives no weights.
 
     Warns:
-        UserWarning: at the end of a fit in which no epoch had scores.
+        UserWarning: at the end of a fit in which no epoch had scores, and at the end of a first epoch that drew nothing from
+            this sampler, as where another one's dataset is fitted.
 
     Attributes:
         history: the distribution that each epoch drew from, a list of arrays `(C,)`; `plot_sampling_distribution` draws it.
@@ -213,7 +214,8 @@ class DynamicSampling(SamplingCallback):
 
     def _wanted(self, scores, before):
         """The distribution that the scores ask for; a class without a score keeps its share."""
-        drawable = self.sampler.class_counts > 0
+        counts = self.sampler.class_counts
+        drawable = (counts > 0) | (counts.sum() == 0)  # a stream that was not read yet knows no class
         scored = drawable & ~np.isnan(scores)
         if not scored.any():
             raise ValueError(

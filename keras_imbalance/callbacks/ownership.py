@@ -1,13 +1,22 @@
-"""Who may set a sampler's distribution, and when: two callbacks that both did would undo each other in silence."""
+"""Who may set a sampler's distribution, and when: two callbacks that both did would undo each other in silence.
 
+And whether the sampler is the one whose rows are trained on: what is set on another changes nothing, in silence too.
+"""
+
+import warnings
 from typing import Any
+
+import numpy as np
 
 
 def check_sampler(sampler: Any) -> None:
     """Raises unless `sampler` has a live distribution."""
-    if not all(hasattr(sampler, name) for name in ("distribution", "set_target", "class_counts", "class_names")):
+    known = ("distribution", "set_target", "class_counts", "class_names")
+    if isinstance(sampler, type) or not all(hasattr(sampler, name) for name in known):
+        received = f"the class {sampler.__name__}" if isinstance(sampler, type) else type(sampler)
         raise ValueError(
-            f"`sampler` must be a sampler such as ArraySampler, not the dataset it makes. Received: {type(sampler)}."
+            f"`sampler` must be a sampler such as ArraySampler, not the dataset it makes. Received: {received}. Make it before "
+            "the callback, sampler = ArraySampler(x, y), and pass sampler.dataset() to fit."
         )
 
 
@@ -44,6 +53,45 @@ def claimed(sampler: Any, epoch: int, fit: Any) -> bool:
 def release(sampler: Any, owner: Any) -> None:
     """Withdraws the claim of `owner`."""
     sampler.owners = [entry for entry in sampler.owners if entry[0] is not owner]
+
+
+class UnusedSampler:
+    """Warns when the first epoch of a fit drew no row from the sampler that a callback sets.
+
+    A sampler that does not count what it draws is left alone, and so is an epoch that was stopped, or one of a single batch,
+    which samplers do not count.
+
+    Args:
+        callback: the callback, whose `sampler`, `params` and `model` are those of the fit.
+    """
+
+    def __init__(self, callback: Any):
+        self._callback = callback
+        # At two moments: tf-keras may begin to draw before the epoch begins, and a resumed sampler draws what it drew before.
+        self._before: list[Any] | None = [self._drawn()]
+
+    def begin_epoch(self) -> None:
+        """Called when each epoch begins, after a resumed run has its state."""
+        if self._before is not None:
+            self._before.append(self._drawn())
+
+    def end_epoch(self) -> None:
+        """Called when each epoch ends; the first one tells."""
+        before, self._before = self._before, None
+        steps = self._callback.params.get("steps", 0)
+        if before is None or self._callback.model.stop_training or (steps is not None and steps < 2):
+            return
+        drawn = self._drawn()
+        if drawn is not None and all(np.array_equal(earlier, drawn) for earlier in before):
+            warnings.warn(
+                f"{type(self._callback).__name__} sets the class distribution of a sampler that drew no row in this epoch, so "
+                "the training does not see it. Received: a fit on other data. Pass `dataset()` of the callback's own sampler "
+                "to fit: model.fit(sampler.dataset(), shuffle=False, ...).",
+                stacklevel=3,
+            )
+
+    def _drawn(self):
+        return getattr(self._callback.sampler, "exposure", None)
 
 
 def _named(owner, start, stop):

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_imbalance.backend import keras, ops, rebuild_train_function
 from keras_imbalance.backend.training import callbacks_beside, check_built
-from keras_imbalance.callbacks.ownership import check_sampler, claim, release
+from keras_imbalance.callbacks.ownership import UnusedSampler, check_sampler, claim, release
 from keras_imbalance.callbacks.resumable import ResumableCallback
 from keras_imbalance.callbacks.sampling_callback import whole_epoch
 from keras_imbalance.layer_selection import Flags, as_list, find_layers, reinitialize, set_trainable, walk
@@ -125,6 +125,9 @@ class PhasedTraining(ResumableCallback):
             rate follows a schedule in a phase that sets one, an optimizer that was built without a variable that a phase
             trains, or another callback that sets the distribution or the rate in the same epochs.
 
+    Warns:
+        UserWarning: at the end of a first epoch that drew nothing from `sampler`, where a phase has a target.
+
     Example:
     ```python
     phases = [
@@ -169,6 +172,7 @@ class PhasedTraining(ResumableCallback):
         self._phase = -1  # the phase whose rate and target hold
         self._flags_phase: int | None = None  # the phase whose flags do
         self._beside: list | None = None
+        self._unused: UnusedSampler | None = None
 
     def set_params(self, params: Any) -> None:
         super().set_params(params)
@@ -198,6 +202,7 @@ class PhasedTraining(ResumableCallback):
         with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
         if with_target:
             claim(self.sampler, self, min(with_target), None, self.params)
+        self._unused = UnusedSampler(self) if with_target else None
         if choosing:
             self._prepare_optimizer()
             # For a fit that was killed after its last epoch: what Keras does at the end of training spares frozen layers too.
@@ -205,12 +210,18 @@ class PhasedTraining(ResumableCallback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
+        if self._unused is not None:
+            self._unused.begin_epoch()
         number = self._number(epoch)
         if number >= 0 and number != self._phase:
             self._enter(number, epoch)
         self._follow_rate(number, epoch)
         if number != self._flags_phase:
             self._set_flags(number)
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self._unused is not None:
+            self._unused.end_epoch()
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         if self.sampler is not None:

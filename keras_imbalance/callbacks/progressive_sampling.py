@@ -39,6 +39,9 @@ class ProgressiveSampling(SamplingCallback):
         ValueError: for targets that the sampler cannot draw and arguments out of range; when training begins for a schedule
             that leaves [0, 1], no epoch left, or another callback that sets the distribution in the same epochs.
 
+    Warns:
+        UserWarning: at the end of a first epoch that drew nothing from this sampler, as where another one's dataset is fitted.
+
     Attributes:
         history: the distribution that each epoch drew from, a list of arrays `(C,)`.
 

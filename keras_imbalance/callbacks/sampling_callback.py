@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance.callbacks.ownership import check_sampler, release
+from keras_imbalance.callbacks.ownership import UnusedSampler, check_sampler, release
 from keras_imbalance.callbacks.resumable import ResumableCallback
 
 
 class SamplingCallback(ResumableCallback):
     """Base of the callbacks that set the distribution of `sampler`.
 
-    The history is kept across a resumed run. When training ends, the sampler keeps the distribution it has.
+    The history is kept across a resumed run. When training ends, the sampler keeps the distribution it has. A first epoch in
+    which the sampler draws nothing is a warning: fit then trains on other data.
 
     Attributes:
         history: the distribution that each epoch drew from, a list of arrays `(C,)`.
@@ -23,14 +24,23 @@ class SamplingCallback(ResumableCallback):
         check_sampler(sampler)
         self.sampler = sampler
         self.history: list[np.ndarray] = []
+        self._unused: UnusedSampler | None = None
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self.history = []
+        self._unused = UnusedSampler(self)
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        if self._unused is not None:
+            self._unused.begin_epoch()
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         release(self.sampler, self)
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        if self._unused is not None:
+            self._unused.end_epoch()
         self.history.append(self.sampler.distribution)
 
     def state_dict(self) -> dict:
