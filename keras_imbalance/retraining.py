@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import keras
+from keras_imbalance.backend.training import check_built
 from keras_imbalance.layer_selection import find_layers
 
 
@@ -60,16 +61,18 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
 
     Args:
         model: a built model.
-        optimizer: of the layers that are not named; the others get copies of it with another learning rate.
-        factors: from a layer, name, path `outer/inner` or pattern to what its learning rate is multiplied with, > 0.
+        optimizer: of the layers that are not named, as compile takes it: an optimizer, its name, or its configuration. The
+            others get copies of it with another learning rate.
+        factors: from a layer, name, path `outer/inner` or pattern to what its learning rate is multiplied with, > 0. A layer
+            that is frozen now keeps its factor for when it trains.
 
     Returns:
         A `keras.optimizers.MultiOptimizer`, for `compile`. PhasedTraining multiplies the rate of each of its parts.
 
     Raises:
-        ValueError: for a layer that the model lacks, that two entries name or that shares its path with another, a factor that
-            is not positive, an optimizer whose rate is a schedule, or a Keras without MultiOptimizer (before 3.15; with
-            tf-keras use that of tensorflow-addons).
+        ValueError: for a model without weights, a layer that the model lacks, that two entries name or that shares its path
+            with another, a factor that is not positive, what is no optimizer, an optimizer whose rate is a schedule, or a Keras
+            without MultiOptimizer (before 3.15; with tf-keras use that of tensorflow-addons).
 
     Example:
     >>> from keras_imbalance.backend import keras
@@ -87,6 +90,12 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
             f"`layerwise_optimizer` needs keras.optimizers.MultiOptimizer, new in Keras 3.15. Received: {keras.__name__} "
             f"{keras.__version__}. With tf-keras use MultiOptimizer of tensorflow-addons."
         )
+    check_built(model, "layerwise_optimizer")
+    optimizer = _optimizer(optimizer)
+    if not isinstance(factors, Mapping):
+        raise ValueError(
+            f"`factors` must map layers to numbers, such as {{'backbone': 0.1}}. Received: factors={factors!r}."
+        )
     config = optimizer.get_config()
     if not isinstance(config.get("learning_rate"), (int, float)):
         raise ValueError(
@@ -96,22 +105,41 @@ def layerwise_optimizer(model: Any, optimizer: Any, factors: Mapping[Any, float]
     by_path: dict[str, Any] = {}
     chosen: dict[int, Any] = {}
     for wanted, factor in factors.items():
-        if isinstance(factor, bool) or not isinstance(factor, (int, float)) or not np.isfinite(factor) or factor <= 0:
+        number = isinstance(factor, (int, float, np.integer, np.floating)) and not isinstance(factor, bool)
+        if not number or not np.isfinite(factor) or factor <= 0:
             raise ValueError(f"`factors` must be finite and more than 0. Received: {wanted!r}: {factor!r}.")
-        copy = type(optimizer).from_config({**config, "learning_rate": config["learning_rate"] * factor})
+        copy = type(optimizer).from_config({**config, "learning_rate": config["learning_rate"] * float(factor)})
         for layer in find_layers(model, wanted if isinstance(wanted, str) else [wanted], "factors"):
-            for variable in layer.trainable_variables:
+            for variable in layer.weights:
                 if by_path.setdefault(variable.path, copy) is not copy:
                     raise ValueError(
                         f"`factors` must name each layer once. Received: {sorted(map(str, factors))}, of which two mean "
                         f"{layer.name!r}."
                     )
-            chosen.update({id(variable): copy for variable in layer.trainable_variables})
+            chosen.update({id(variable): copy for variable in layer.weights})
     # MultiOptimizer knows variables by their paths, which layers of one name in two nested models share.
-    for variable in model.trainable_variables:
+    for variable in model.weights:
         if by_path.get(variable.path) is not chosen.get(id(variable)):
             raise ValueError(
                 f"`factors` must tell layers apart whose variables have different paths. Received: two variables of the path "
                 f"{variable.path!r}. Give the layers of nested models different names."
             )
     return keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(optimizer, by_path))
+
+
+def _optimizer(optimizer):
+    """An optimizer as `compile` makes it of a name or a configuration."""
+    if isinstance(optimizer, (str, Mapping)):
+        try:
+            return keras.optimizers.get(dict(optimizer) if isinstance(optimizer, Mapping) else optimizer)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"`optimizer` must be one that Keras knows. Received: {optimizer!r}. Pass an object such as "
+                f"keras.optimizers.Adam(1e-3). Keras says: {error}"
+            ) from error
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        raise ValueError(
+            "`optimizer` must be an optimizer, its name or its configuration, such as keras.optimizers.Adam(1e-3). "
+            f"Received: {optimizer!r}."
+        )
+    return optimizer

@@ -123,6 +123,47 @@ def test_layers_may_be_given_themselves():
     assert optimizer._optimizer_map(model.get_layer("trunk").get_layer("a").kernel) is optimizer.optimizers[1]
 
 
+def rates_of(optimizer):
+    return [(type(part), round(float(part.learning_rate), 7)) for part in optimizer.optimizers]
+
+
+@needs_multi_optimizer
+@pytest.mark.parametrize("given", ["AdamW", "adamw", {"class_name": "AdamW", "config": {"learning_rate": 0.001}}])
+def test_an_optimizer_is_given_as_compile_takes_it(given):
+    model = linear_model()
+    by_name = layerwise_optimizer(model, given, {"a": 0.5})
+    assert rates_of(by_name) == rates_of(layerwise_optimizer(model, keras.optimizers.AdamW(), {"a": 0.5}))
+    assert rates_of(by_name) == [(keras.optimizers.AdamW, 0.0005), (keras.optimizers.AdamW, 0.001)]
+
+
+@needs_multi_optimizer
+@pytest.mark.parametrize("factor", [np.float32(0.5), np.float64(0.5), np.int64(2), 2])
+def test_factors_are_numbers_of_numpy_too(factor):
+    optimizer = layerwise_optimizer(linear_model(), keras.optimizers.SGD(0.25), {"a": factor})
+    assert float(optimizer.optimizers[0].learning_rate) == 0.25 * float(factor)
+
+
+@needs_multi_optimizer
+def test_a_layer_that_is_frozen_now_has_its_factor_when_it_trains():
+    model = linear_model()
+    weights, trunk = model.get_weights(), model.get_layer("trunk")
+    trunk.trainable = False
+    optimizer = layerwise_optimizer(model, keras.optimizers.SGD(0.05, momentum=0.9), {"trunk": 0.2})
+    trunk.trainable = True
+    model.compile(optimizer, "mean_squared_error")
+    model.fit(X, Y, batch_size=12, epochs=3, shuffle=False, verbose=0)
+    by_hand = steps_by_hand(weights, 0.05 * np.array([0.2, 0.2, 1]), 3, 0.9)
+    for got, wanted in zip(model.get_weights(), by_hand, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-6)
+
+
+@needs_multi_optimizer
+def test_a_model_without_weights_is_refused():
+    model = keras.Sequential([keras.layers.Dense(2, name="a")])
+    with pytest.raises(ValueError, match="layerwise_optimizer needs a model that has its weights"):
+        layerwise_optimizer(model, "sgd", {"a": 0.1})
+
+
 @needs_multi_optimizer
 def test_bad_arguments_of_layerwise_optimizer():
     model, sgd = linear_model(), keras.optimizers.SGD(0.1)
@@ -134,6 +175,11 @@ def test_bad_arguments_of_layerwise_optimizer():
         (sgd, {"a": "slow"}, "`factors` must be finite"),
         (sgd, {"trunk": 0.1, "trunk/a": 0.2}, "`factors` must name each layer once.*'a'"),
         (schedule, {"a": 0.1}, "`optimizer` must have a learning rate that is a number"),
+        ("adma", {"a": 0.1}, "`optimizer` must be one that Keras knows. Received: 'adma'.*keras.optimizers.Adam"),
+        (None, {"a": 0.1}, "`optimizer` must be an optimizer, its name or its configuration.*Received: None"),
+        (keras.optimizers.SGD, {"a": 0.1}, "`optimizer` must be an optimizer.*<class"),
+        (sgd, ["a"], r"`factors` must map layers to numbers.*Received: factors=\['a'\]"),
+        (sgd, None, "`factors` must map layers to numbers"),
     ):
         with pytest.raises(ValueError, match=message):
             layerwise_optimizer(model, optimizer, factors)
