@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance.backend import Callback, compiled_metrics
+from keras_imbalance.callbacks.state import folder_name
 from keras_imbalance.metrics.base import ClassMetric
 from keras_imbalance.metrics.confusion_matrix import ConfusionMatrixMetric
 
@@ -32,7 +33,7 @@ class PerClassLogger(Callback):
     Example:
     ```python
     model.compile(optimizer, loss, metrics=[PerClassF1(100, log_classes=False)])
-    model.fit(x, y, validation_data=(x_val, y_val), callbacks=[PerClassLogger(), EarlyStopping("val_f1", patience=3)])
+    model.fit(x, y, validation_data=(x_val, y_val), callbacks=[PerClassLogger(), EarlyStopping("val_f1", mode="max")])
     ```
     """
 
@@ -101,7 +102,7 @@ class PerClassTensorBoard(PerClassLogger):
 
     def __init__(self, log_dir: str | os.PathLike = "logs", pictures: bool = True, normalize: str | None = "true"):
         super().__init__()
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = folder_name(log_dir, "log_dir")
         self.pictures = bool(pictures)
         self.normalize = normalize
         self._writers: dict[str, Any] = {}

@@ -20,8 +20,9 @@ class DeferredReweighting(Callback):
     It sets `class_weights` of a ClassBalancedLoss or LDAMLoss that the model was compiled with, or `alpha` of a FocalLoss: ones
     in the epochs before `start_epoch`, whatever the loss was compiled with, and the weights of `scheme` from then on. Which
     holds depends on the epoch alone. When training ends, the loss is again as compiled. After a fit that was broken off it is
-    so when the next fit with this callback begins: compile with a new loss object where the next fit has none. Where a
-    ClassBalancedLoss wraps another loss, its own weights are set; those of the loss inside stay.
+    so when the next fit with this callback begins: compile with a new loss object where the next fit has none. A model that
+    ModelCheckpoint saves meanwhile has the loss as compiled too, so its `evaluate` gives another loss than `val_loss` was.
+    Where a ClassBalancedLoss wraps another loss, its own weights are set; those of the loss inside stay.
 
     `val_loss` is that loss too, so it steps at `start_epoch`: watch a metric such as `val_f1` where EarlyStopping or
     ReduceLROnPlateau should not take the step for a change of the model.
@@ -88,7 +89,7 @@ class DeferredReweighting(Callback):
             try:
                 _set(loss, weights)
                 for shape in shapes[id(loss)]:
-                    _check_channels(loss, shape)
+                    self._check_channels(loss, shape)
             finally:
                 _set(loss, loss.before_reweighting[0])
 
@@ -171,6 +172,21 @@ class DeferredReweighting(Callback):
             .tolist()
         )
 
+    def _check_channels(self, loss, shape):
+        """Raises before training when the weights do not suit the output."""
+        if shape is None or not -len(shape) <= loss.axis < len(shape) or shape[loss.axis] is None:
+            return
+        channels = shape[loss.axis]
+        try:
+            loss.check_channels(channels, channels == 1 or loss.multi_label)
+        except ValueError as error:
+            if not isinstance(loss, FocalLoss):
+                raise
+            raise ValueError(
+                f"`class_counts` must hold {max(channels, 2)} counts, one a class of the output. "
+                f"Received: class_counts={self.class_counts}."
+            ) from error
+
 
 def _attribute(loss):
     return "alpha" if isinstance(loss, FocalLoss) else "class_weights"
@@ -191,7 +207,7 @@ def _keep(loss, fit):
 
 def _restore(loss, unless=None):
     """Gives a loss the weights it was compiled with; raises when a callback of the fit `unless` has taken it over."""
-    kept = getattr(loss, "before_reweighting", None)
+    kept = loss.before_reweighting
     if kept is None:
         return
     weights, fit = kept
@@ -201,10 +217,3 @@ def _restore(loss, unless=None):
         )
     _set(loss, weights)
     loss.before_reweighting = None
-
-
-def _check_channels(loss, shape):
-    """Raises before training when the weights do not suit the output."""
-    if shape is not None and -len(shape) <= loss.axis < len(shape) and shape[loss.axis] is not None:
-        channels = shape[loss.axis]
-        loss.check_channels(channels, channels == 1 or loss.multi_label)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_imbalance.backend import Callback, keras, ops
 from keras_imbalance.backend.training import callbacks_beside, check_built, start_at, state_variables, writes_files
+from keras_imbalance.callbacks.sampling_callback import whole_epoch
 from keras_imbalance.optimizer_state import is_built, learning_rates, set_learning_rates, steps_taken
 
 FORMAT = "keras_imbalance.training_state.1"
@@ -53,12 +54,8 @@ class TrainingState(Callback):
 
     def __init__(self, directory: str | os.PathLike, sampler: Any = None, keep: int | None = None):
         super().__init__()
-        if not os.fspath(directory):
-            raise ValueError("`directory` must name a folder. Received: ''.")
-        if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
-            raise ValueError(f"`keep` must be None or a whole number of at least 1. Received: keep={keep!r}.")
-        self.directory = os.fspath(directory)
-        self.keep = keep
+        self.directory = folder_name(directory, "directory")
+        self.keep = None if keep is None else whole_epoch(keep, "keep", least=1)
         self._given = [] if sampler is None else list(sampler) if isinstance(sampler, (list, tuple)) else [sampler]
         for given in self._given:
             if not hasattr(given, "load_state_dict"):
@@ -258,7 +255,7 @@ class BackupAndRestore(TrainingState):
     """
 
     def __init__(self, backup_dir: str | os.PathLike, sampler: Any = None, delete_checkpoint: bool = True):
-        super().__init__(backup_dir, sampler)
+        super().__init__(folder_name(backup_dir, "backup_dir"), sampler)
         self.backup_dir = self.directory
         self.delete_checkpoint = bool(delete_checkpoint)
         self._file_of_backup = os.path.join(self.directory, "backup.npz")
@@ -304,6 +301,13 @@ class BackupAndRestore(TrainingState):
     def _variables(self):
         optimizer = self.model.optimizer.variables
         return {"weights": state_variables(self.model), "optimizer": optimizer() if callable(optimizer) else optimizer}
+
+
+def folder_name(folder: Any, argument: str) -> str:
+    """`folder` as text; raises unless it names one."""
+    if not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder):
+        raise ValueError(f"`{argument}` must name a folder. Received: {argument}={folder!r}.")
+    return str(os.fspath(folder))
 
 
 def part_state(part: Any) -> dict:

@@ -62,6 +62,8 @@ class ImbalanceLoss(Loss):
         self.ignore_class = None if ignore_class is None else int(ignore_class)
         self.axis = int(axis)
 
+    before_reweighting: Any = None  # what DeferredReweighting keeps while it sets weights: those compiled, and its fit
+
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         """Loss `(...)` of logits `(..., C)`; targets are int32 ids `(...)` or shares `(..., C)`."""
         raise NotImplementedError
@@ -91,7 +93,7 @@ class ImbalanceLoss(Loss):
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         with name_scope(self.name):
             y_pred = ops.convert_to_tensor(y_pred)
-            losses, valid = self._losses_and_valid(ops.convert_to_tensor(y_true), y_pred)
+            losses, valid = self._losses_and_valid(label_tensor(y_true), y_pred)
             weights = keras_mask(y_pred, losses)
             counted = weights if valid is None else weights * valid
             weights = counted
@@ -114,6 +116,10 @@ class ImbalanceLoss(Loss):
             logits = logits_of(logits, aligned.form == "sigmoid", half_ulp(y_pred.dtype))
         targets = self._smoothed(aligned, logits)
         return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
+
+    def as_compiled(self, attribute: str) -> Any:
+        """The class weights for `get_config`: a model that is saved while DeferredReweighting acts has those it was given."""
+        return getattr(self, attribute) if self.before_reweighting is None else self.before_reweighting[0]
 
     def _losses_and_valid(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
         """Loss of each place `(...)` and, as floats of that shape, which of them count (None: all)."""
@@ -178,6 +184,17 @@ def check_number(value: Any, name: str, least: float = -np.inf, most: float = np
     if not number or not np.isfinite(value) or not least <= value <= most:
         limits = "" if np.isinf(least) else f" of at least {least}" if np.isinf(most) else f" in [{least}, {most}]"
         raise ValueError(f"`{name}` must be a finite number{limits}. Received: {name}={value!r}.")
+
+
+def label_tensor(y_true: Any) -> Any:
+    """`y_true` as a tensor; raises for text, which every backend refuses in its own words later."""
+    dtype = str(np.asarray(y_true).dtype if isinstance(y_true, (list, tuple)) else getattr(y_true, "dtype", ""))
+    if "str" in dtype or dtype.startswith(("<U", "|S", "object")):
+        raise ValueError(
+            f"`y_true` must be numbers. Received: dtype {dtype}. Turn names into numbers first: "
+            "names, ids = numpy.unique(labels, return_inverse=True)."
+        )
+    return ops.convert_to_tensor(y_true)
 
 
 def half_ulp(dtype: Any) -> float:

@@ -192,7 +192,10 @@ def _agreed(argument, outer, loss, default):
 
 def _check_wrapped(loss, from_logits, label_smoothing):
     if not is_loss(loss):
-        raise ValueError(f"`loss` must be a loss object of this package or of Keras, or None. Received: loss={loss!r}.")
+        raise ValueError(
+            f"`loss` must be a loss object of this package or of Keras, or None. Received: loss={loss!r}. "
+            "Pass an object, such as FocalLoss(reduction=None)."
+        )
     if loss.reduction not in (None, "none"):
         raise ValueError(
             "`loss` must not reduce, or the rows it mixes cannot be weighted. "

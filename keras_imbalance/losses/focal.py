@@ -96,7 +96,7 @@ class FocalLoss(ImbalanceLoss):
         return 1 - alpha, alpha
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "gamma": self.gamma, "alpha": self.alpha}
+        return {**super().get_config(), "gamma": self.gamma, "alpha": self.as_compiled("alpha")}
 
 
 def _check_alpha(alpha):

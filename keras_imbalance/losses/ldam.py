@@ -105,7 +105,7 @@ class LDAMLoss(ImbalanceLoss):
 
     def get_config(self) -> dict:
         own = {"class_counts": self.class_counts, "max_margin": self.max_margin, "scale": self.scale}
-        return {**super().get_config(), **own, "class_weights": self.class_weights}
+        return {**super().get_config(), **own, "class_weights": self.as_compiled("class_weights")}
 
 
 def _check_weights(weights, shape):

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_imbalance.backend import compute_dtype, given_name, ops, register
 from keras_imbalance.confusion import mean_over
+from keras_imbalance.losses.base import label_tensor
 from keras_imbalance.metrics import checks
 from keras_imbalance.metrics.base import ClassMetric
 from keras_imbalance.metrics.counting import add_exactly, check_channels, places
@@ -81,7 +82,7 @@ class PerClassAveragePrecision(ClassMetric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_pred = ops.convert_to_tensor(y_pred)
         check_channels(y_pred, self.num_classes, self.multi_label)
-        y_true, dtype = ops.convert_to_tensor(y_true), self.bins.dtype
+        y_true, dtype = label_tensor(y_true), self.bins.dtype
         batch = places(y_true, y_pred, sample_weight, self.multi_label, self.ignore_class, dtype)
         odds = log_odds(batch.predictions, self.from_logits, softmax=batch.form != "sigmoid")
         labels, weights = batch.labels, batch.weights

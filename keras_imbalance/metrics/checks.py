@@ -1,6 +1,6 @@
 """Checks of the arguments that the metrics share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,12 @@ def check_names(class_names: Any, num_classes: int) -> list[str] | None:
     """`class_names` as text; raises unless there is one a class, all different and fit for a line of the logs."""
     if class_names is None:
         return None
-    given = [] if isinstance(class_names, (str, bytes)) else list(class_names)
+    if isinstance(class_names, (Mapping, Set)):
+        raise ValueError(
+            "`class_names` must be a list, in the order of the class numbers. "
+            f"Received: class_names={class_names!r}. Pass [names[c] for c in range({num_classes})] of a mapping."
+        )
+    given = [] if isinstance(class_names, (str, bytes)) or not isinstance(class_names, Iterable) else list(class_names)
     names = [str(name) for name in given]
     if len(names) != num_classes or len(set(names)) != num_classes:
         raise ValueError(

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_imbalance.backend import compute_dtype, ops, register
 from keras_imbalance.confusion import confusion_matrix, label_matrices
+from keras_imbalance.losses.base import label_tensor
 from keras_imbalance.metrics import checks
 from keras_imbalance.metrics.base import ClassMetric
 from keras_imbalance.metrics.counting import add_exactly, check_channels, decided_classes, places, true_classes
@@ -58,7 +59,7 @@ class ConfusionMatrixMetric(ClassMetric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_pred = ops.convert_to_tensor(y_pred)
         check_channels(y_pred, self.num_classes, self.multi_label)
-        y_true, dtype = ops.convert_to_tensor(y_true), self.counts.dtype
+        y_true, dtype = label_tensor(y_true), self.counts.dtype
         batch = places(y_true, y_pred, sample_weight, self.multi_label, self.ignore_class, dtype)
         if batch.form == "sigmoid":
             threshold = ops.convert_to_tensor(self.threshold, dtype=dtype)

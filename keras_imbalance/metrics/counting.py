@@ -84,14 +84,17 @@ def decided_classes(labels: Any, predictions: Any, top_k: int | None) -> Any:
 
 def check_channels(y_pred: Any, num_classes: int, multi_label: bool) -> None:
     """Raises unless predictions have the channels of `num_classes` classes."""
-    channels = y_pred.shape[-1] if len(y_pred.shape) else None
+    channels = y_pred.shape[-1] if len(y_pred.shape) > 1 else None
     if channels is None:
         return  # the rule of labels says what is missing
     wanted = channels if multi_label else max(channels, 2)
     if num_classes != wanted:
+        number, scores = ("1 channel", " Pass the scores of all classes, not the class decided on.")
+        if channels > 1:
+            number, scores = f"{channels} channels", ""
         raise ValueError(
-            f"`num_classes` must be {wanted} for predictions of {channels} channels. "
-            f"Received: num_classes={num_classes}, y_pred.shape={tuple(y_pred.shape)}, multi_label={multi_label}."
+            f"`num_classes` must be {wanted} for predictions of {number}. Received: num_classes={num_classes}, "
+            f"y_pred.shape={tuple(y_pred.shape)}, multi_label={multi_label}.{scores}"
         )
 
 

@@ -163,3 +163,9 @@ def test_tensorboard_itself_reads_the_files(rows, tmp_path):
     events.Reload()
     tags = set(events.Tags()["tensors"]) | set(events.Tags()["scalars"]) | set(events.Tags()["images"])
     assert {"f1/a", "f1/b", "f1/c", "confusion_matrix/f1"} <= tags
+
+
+@pytest.mark.parametrize("folder", [None, "", 3])
+def test_a_folder_that_is_none_is_named(folder):
+    with pytest.raises(ValueError, match=f"`log_dir` must name a folder. Received: log_dir={folder!r}"):
+        ki.PerClassTensorBoard(folder)

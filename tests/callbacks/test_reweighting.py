@@ -230,6 +230,31 @@ def test_one_loss_for_several_outputs_is_weighted_for_all_or_refused():
         net.fit(X, [Y, Y], callbacks=[DeferredReweighting(1, output="a")], verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("make", "attribute"),
+    [
+        (lambda: LDAMLoss(COUNTS, class_weights=[1.0, 2.0, 3.0]), "class_weights"),
+        (lambda: FocalLoss(alpha=[1.0, 2.0, 3.0], from_logits=True), "alpha"),
+        (lambda: ClassBalancedLoss(COUNTS, "sqrt", from_logits=True), "class_weights"),
+    ],
+)
+def test_a_model_saved_in_either_phase_has_the_loss_as_it_was_compiled(make, attribute, tmp_path):
+    class Set(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            during.append(getattr(self.model.loss, attribute))
+
+    during: list = []
+    net = linear(make())
+    save = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.keras"))
+    fit(net, [DeferredReweighting(1, class_counts=COUNTS), Set(), save], epochs=2)
+    np.testing.assert_allclose(during[1], effective_number(COUNTS), rtol=1e-6)
+    compiled = getattr(make(), attribute)
+    for epoch in (1, 2):
+        saved = keras.models.load_model(tmp_path / f"{epoch}.keras")
+        np.testing.assert_allclose(getattr(saved.loss, attribute), compiled, rtol=1e-12)
+    np.testing.assert_allclose(saved.evaluate(X, Y, verbose=0), net.evaluate(X, Y, verbose=0), rtol=1e-5)
+
+
 plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
@@ -245,7 +270,11 @@ plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         (LogitAdjustedLoss(COUNTS, from_logits=True), [DeferredReweighting(1)], "Received: LogitAdjustedLoss"),
         (CostMatrixLoss(1 - np.eye(3), from_logits=True), [DeferredReweighting(1)], "Received: CostMatrixLoss"),
         (FocalLoss(from_logits=True), [DeferredReweighting(1)], "`class_counts` must be given for a FocalLoss"),
-        (FocalLoss(from_logits=True), [DeferredReweighting(1, class_counts=[3, 1])], "`alpha` must be .*3 values"),
+        (
+            FocalLoss(from_logits=True),
+            [DeferredReweighting(1, class_counts=[3, 1])],
+            "`class_counts` must hold 3 counts",
+        ),
         (LDAMLoss(COUNTS), [DeferredReweighting(1, class_counts=[3, 1])], "`class_counts` must have the shape"),
         (LDAMLoss(COUNTS), [DeferredReweighting(1, output="head")], "`output` must be an output that has a loss"),
         (LDAMLoss(COUNTS), [DeferredReweighting(1), DeferredReweighting(3)], "Two DeferredReweighting callbacks"),

@@ -567,10 +567,13 @@ def test_the_wrong_order_is_an_error_before_any_step(tmp_path):
 def test_bad_arguments(tmp_path):
     for make, message in (
         (lambda: TrainingState(""), "`directory` must name a folder"),
-        (lambda: BackupAndRestore(""), "`directory` must name a folder|`backup_dir`"),
+        (lambda: BackupAndRestore(""), "`backup_dir` must name a folder. Received: backup_dir=''"),
+        (lambda: BackupAndRestore(None), "`backup_dir` must name a folder. Received: backup_dir=None"),
+        (lambda: TrainingState(None), "`directory` must name a folder. Received: directory=None"),
+        (lambda: TrainingState(3), "`directory` must name a folder. Received: directory=3"),
         (
             lambda: TrainingState(tmp_path, keep=0),
-            "`keep` must be None or a whole number of at least 1. Received: keep=0",
+            "`keep` must be a whole number of at least 1. Received: keep=0",
         ),
         (lambda: TrainingState(tmp_path, keep=True), "`keep`"),
         (lambda: TrainingState(tmp_path, sampler="rows"), "`sampler` must be a sampler or a list of samplers"),

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from loss_gradients import double_precision, loss_and_gradient, second_derivatives, to_float64
 
-from keras_imbalance import CosineDense, CostMatrixLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
+from keras_imbalance import (
+    CosineDense,
+    CostMatrixLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    PerClassAveragePrecision,
+    PerClassF1,
+)
 from keras_imbalance.backend import keras, ops
 
 
@@ -91,3 +99,23 @@ def test_masks_pass_through_cosine_dense():
 def test_values_of_a_wrong_kind_raise_and_name_the_argument(build, argument):
     with pytest.raises(ValueError, match=f"`{argument}`"):
         build()
+
+
+@pytest.mark.parametrize(
+    "make", [list, lambda names: np.array(list(names)), lambda names: np.array(list(names), object)]
+)
+def test_names_in_place_of_class_numbers_are_named(make):
+    predictions = np.full((2, 3), 1 / 3, "float32")
+    for use in (FocalLoss(), PerClassF1(3).update_state, PerClassAveragePrecision(3).update_state):
+        with pytest.raises(ValueError, match=r"`y_true` must be numbers.*numpy.unique\(labels, return_inverse=True\)"):
+            use(make(["ok", "worn"]), predictions)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has tensors of text")
+def test_names_in_a_dataset_are_named_before_any_step():
+    tf = pytest.importorskip("tensorflow")
+    rows = tf.data.Dataset.from_tensor_slices((np.zeros((4, 2), "float32"), ["ok", "ok", "worn", "ok"])).batch(2)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+    model.compile("sgd", FocalLoss())
+    with pytest.raises(ValueError, match="`y_true` must be numbers"):
+        model.fit(rows, verbose=0)

@@ -126,3 +126,14 @@ for metric in alone:
 def test_replicas_add_up():
     done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_decided_classes_in_place_of_scores_are_named(num_classes):
+    for metric in (ki.PerClassRecall(num_classes), ki.PerClassAveragePrecision(num_classes)):
+        with pytest.raises(ValueError, match=r"a row for each sample and a channel axis.*y_pred\[:, None\]"):
+            metric.update_state(np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9]))
+    with pytest.raises(
+        ValueError, match=r"2 for predictions of 1 channel\. .*scores of all classes, not the class decided"
+    ):
+        ki.PerClassRecall(3).update_state(np.array([0, 1, 2]), np.array([[0.0], [1.0], [2.0]]))

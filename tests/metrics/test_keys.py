@@ -50,6 +50,9 @@ def two_outputs(**compiled):
         ("abc", "3 different names"),
         ([1, "1", "2"], "3 different names"),
         ([b"a", b"b", b"c"], "decode"),
+        ({0: "a", 1: "b", 2: "c"}, "must be a list, in the order of the class numbers.*of a mapping"),
+        ({"a", "b", "c"}, "must be a list, in the order"),
+        (3, "3 different names"),
     ],
 )
 def test_class_names_that_would_break_the_logs_are_refused(names, message):
