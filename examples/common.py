@@ -20,11 +20,17 @@ VERBOSE = 1 if sys.stdout.isatty() else 2
 
 
 class ShortBar(keras.callbacks.ProgbarLogger):
-    """Keras's own bar with some of the logs: a value for every class would fill several lines."""
+    """Keras's own bar, shorter and with some of the logs: a line of 80 columns does not hold a value for every class."""
+
+    WIDTH = 6
 
     def __init__(self, *shown):
         super().__init__()
         self.shown = shown
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
+        self.progbar.width = self.WIDTH
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, self._short(logs))
@@ -48,6 +54,15 @@ def at_least(least):
     return whole
 
 
+def folder(text):
+    """A type for argparse: a folder, there already or to be made."""
+    path = Path(text)
+    files = [str(part) for part in (path, *path.parents) if part.exists() and not part.is_dir()]
+    if files:
+        raise argparse.ArgumentTypeError(f"Expected a folder. Received: {text}, where {files[0]} is a file")
+    return path
+
+
 def parser_of(doc, epochs, least_epochs=2):
     """A parser with what every example takes: --epochs, --seed and --output."""
     parser = argparse.ArgumentParser(
@@ -55,7 +70,7 @@ def parser_of(doc, epochs, least_epochs=2):
     )
     parser.add_argument("--epochs", type=at_least(least_epochs), default=epochs, help="epochs of each fit")
     parser.add_argument("--seed", type=at_least(0), default=0, help="of the split, the weights and the batches")
-    parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the pictures")
+    parser.add_argument("--output", type=folder, default=Path("output"), help="folder of the pictures")
     return parser
 
 

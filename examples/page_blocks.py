@@ -25,7 +25,7 @@ BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 BALANCED_PART = 0.6  # of the epochs are drawn by how well each class does, the rest as the data come
 SCORES = ("precision", "recall", "f1")
-SHOWN = ("loss", "val_loss", "val_recall", "val_f1")
+SHOWN = ("loss", "val_recall", "val_f1")
 COLORS = ("#4c72b0", "#55a868", "#8172b3", "#dd8452", "#c44e52")  # most frequent class first, the rarest in red
 
 
@@ -152,8 +152,8 @@ def score_table(names, support, plain, plugin):
     width = max(map(len, [*names, "worst class"]))
 
     def line(name, rows, cells):
-        left, right = ("".join(f"{cell:>11}" for cell in part) for part in (cells[:3], cells[3:]))
-        return f"{name:<{width}}{rows:>9}  {left}  {right}"
+        left, right = ("".join(f"{cell:>9}" for cell in part) for part in (cells[:3], cells[3:]))
+        return f"{name:<{width}}{rows:>7}  {left}  {right}"
 
     def scores(name, rows, values):
         return line(name, rows, [f"{value:.3f}" for value in values.mean(axis=0)])
@@ -165,7 +165,7 @@ def score_table(names, support, plain, plugin):
     ]
     means = scores("macro mean", f"{support.sum():.4g}", both.mean(axis=1))
     worst = scores("worst class", "", both.min(axis=1))
-    titles = f"{'':{width + 9}}  {'plain cross-entropy':>33}  {'keras_imbalance':>33}"
+    titles = f"{'':{width + 7}}  {'plain cross-entropy':>27}  {'keras_imbalance':>27}"
     return "\n".join([titles, head, rule, *classes, rule, means, worst])
 
 

@@ -100,7 +100,7 @@ def main():
             shuffle=False,
             validation_data=held_out,
             validation_batch_size=4096,
-            callbacks=[memory, ShortBar("loss", "recall", "val_recall/honest", "val_recall/fraud")],
+            callbacks=[memory, ShortBar("loss", "recall", "val_recall")],
             verbose=VERBOSE,
         )
         counts, drawn = sampler.class_counts, sampler.exposure
@@ -109,7 +109,7 @@ def main():
     # The net saw as much fraud as honest rows: its probabilities are put back before anybody acts on them.
     honest = ki.correct_prior(probabilities, train_prior=[0.5, 0.5], true_prior=counts / counts.sum())
     print_table(
-        ["class", "rows in the files", "rows drawn", "mean probability", "corrected", "in the data"],
+        ["class", "rows in files", "rows drawn", "mean probability", "corrected", "in the data"],
         [
             [name, int(counts[i] / arguments.epochs), int(drawn[i])]
             + [float(shares[:, i].mean()) for shares in (probabilities, honest, np.eye(2)[y])]

@@ -19,7 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common import at_least
+from common import at_least, folder
 
 # isort: split
 import keras
@@ -125,7 +125,9 @@ def main():
     )
     parser.add_argument("--epochs", type=at_least(1), default=6, help="epochs in all, those that are saved included")
     parser.add_argument("--workers", type=at_least(1), default=2, help="to start here, where there is no TF_CONFIG")
-    parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the saved state, shared by all")
+    parser.add_argument(
+        "--output", type=folder, default=Path("output"), help="folder of the saved state, shared by all"
+    )
     arguments = parser.parse_args()
     if "TF_CONFIG" not in os.environ:
         sys.exit(start_workers(arguments.workers))

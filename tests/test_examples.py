@@ -1,5 +1,6 @@
 """The examples run as a user runs them: in a process of their own, from another folder."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -23,6 +24,13 @@ def run(example, folder, *arguments):
 
 def run_page_blocks(folder, *arguments):
     return run("page_blocks", folder, "--epochs", "2", *arguments)
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """An example as a module of this process, for what takes no training."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module
 
 
 @pytest.fixture(scope="module", params=[("class_balanced", "1"), ("focal", "2")], ids="-".join)
@@ -53,6 +61,42 @@ def test_page_blocks_shows_the_epochs_of_both_nets(page_blocks):
     output, _ = page_blocks
     assert output.count("Epoch 2/2") == output.count(": 2 epochs")
     assert "val_recall" in output
+
+
+def test_page_blocks_fits_a_terminal(page_blocks):
+    table = page_blocks[0][page_blocks[0].index("Test rows") :]
+    assert "macro mean" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_the_bar_of_an_epoch_fits_a_terminal(module, capsys):
+    example = module("page_blocks")
+    bar = example.ShortBar(*example.SHOWN)
+    bar.set_params({"verbose": 1, "epochs": 2, "steps": 43})
+    bar.on_epoch_begin(0)
+    bar.on_train_batch_end(0, {"loss": 0.5})
+    bar.on_epoch_end(0, {"loss": 0.25, "recall/text": 0.5, "val_loss": 0.25, "val_recall": 0.5, "val_f1": 0.5})
+    last = re.sub(r"\x1b\[\d*m", "", capsys.readouterr().out).splitlines()[-1]
+    assert last.startswith("43/43 ")
+    assert last.count(": ") == 3
+    assert "val_recall: 0.5000" in last
+    assert len(last) <= 80
+
+
+@pytest.mark.parametrize("example", ["page_blocks", "streaming_tfrecord", "two_workers"])
+@pytest.mark.parametrize("below", ["", "/pictures"])
+def test_an_example_refuses_a_file_as_its_folder_before_it_trains(
+    module, example, below, tmp_path, monkeypatch, capsys
+):
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr(sys, "argv", [example, "--output", f"{file}{below}"])
+    with pytest.raises(SystemExit, match="2"):
+        module(example).main()
+    assert (
+        f"argument --output: Expected a folder. Received: {file}{below}, where {file} is a file"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("name", FIGURES)

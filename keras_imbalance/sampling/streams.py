@@ -309,27 +309,24 @@ class StreamSampler(LiveDistribution):
         shares = None if natural else partial(self._shares, self._target)
         prior = None if self._known is None else self._known / self._known.sum()
         self._passes[key] = _Pass(self._next, shares, prior, self._read, self._drawn, 2 * self.block_size, self.seed)
-        self._passes[key].look = looks_at_data()
+        begun = self._passes[key]
+        begun.look = looks_at_data()
         yield key
+        # Asked for more when the pass is over.
+        if not begun.rows:
+            raise ValueError(
+                "`dataset` must give rows in every pass. Received none in this one. Where it is made from a generator that is "
+                "used up, pass tf.data.Dataset.from_generator a function that begins anew."
+            )
 
     def _one_pass(self, key):
         blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
-        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block))
-        end = tf.data.Dataset.from_generator(self._end, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
-        drawn = drawn.concatenate(end.flat_map(lambda _: drawn.take(0))).rebatch(self.batch_size).prefetch(2)
+        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block)).rebatch(self.batch_size).prefetch(2)
         # Behind what fetches ahead: a pass counts once its second batch is asked for, whether there is one or not.
         first, others = tf.data.Dataset.range(1), tf.data.Dataset.range(1).repeat()
         second = tf.data.Dataset.from_generator(self._count, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
         marks = first.concatenate(second).concatenate(others)
         return tf.data.Dataset.zip(marks, drawn).map(lambda mark, batch: batch)
-
-    def _end(self, key):
-        if not self._passes[int(key)].rows:
-            raise ValueError(
-                "`dataset` must give rows in every pass. Received none in this one. Where it is made from a generator that is "
-                "used up, pass tf.data.Dataset.from_generator a function that begins anew."
-            )
-        yield from ()
 
     def _count(self, key):
         self._passes[int(key)].counted = not self._passes[int(key)].look
