@@ -9,6 +9,10 @@ from keras_imbalance.labels import as_table, class_ids
 
 SCHEMES = ("inverse_frequency", "balanced", "sqrt", "effective_number")
 TARGETS = ("natural", "balanced", "sqrt")
+LOOKUP = (
+    "Turn names into numbers first: lookup = keras.layers.StringLookup(vocabulary=class_names, num_oov_indices=0), "
+    "dataset.map(lambda x, y: (x, lookup(y)))."
+)
 SEVERAL = "Of several labels a row count each by itself, labels.sum(axis=0); of soft labels take labels.argmax(axis=1)."
 MOST_CLASSES = 10_000_000  # no data set has more, and class numbers that are hashes or keys would fill the memory
 
@@ -263,6 +267,8 @@ def _count_dataset(dataset, num_classes):
             "`labels` as a dataset must yield (x, y) or (x, y, sample_weight) with y one array. "
             f"Received elements of {spec}. Map it to that form first."
         )
+    if spec[1].dtype.name == "string":
+        raise ValueError(f"`labels` must be numbers. Received: a dataset of strings. {LOOKUP}")
     labels = dataset.map(lambda x, y, *rest: y)
     single = _is_single_row(spec)
     if single:

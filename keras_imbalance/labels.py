@@ -293,7 +293,7 @@ def _numeric(labels, name):
     if all(isinstance(label, (str, bytes)) for label in table.flat):
         raise ValueError(
             f"`{name}` must be numbers. Received: dtype {table.dtype}. Turn names into numbers first: "
-            "names, ids = numpy.unique(labels, return_inverse=True)."
+            "names, ids = numpy.unique(labels, return_inverse=True). They are in that order: class_names=names."
         )
     raise ValueError(
         f"`{name}` must be numbers. Received: dtype {table.dtype}. Drop rows without a label, then convert: "

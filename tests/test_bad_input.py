@@ -69,6 +69,11 @@ TABLE = [
     (lambda: count_classes([0, 3], 3), "`labels` must hold class numbers from 0 below 3. Received: 3"),
     (lambda: count_classes(tf.data.Dataset.from_tensor_slices((X, Y)).repeat()), "`labels` must be a finite dataset"),
     (lambda: count_classes([0, 2**40]), "`labels` must number the classes.*numpy.unique"),
+    (
+        lambda: count_classes(tf.data.Dataset.from_tensor_slices((X, Y.astype(str)))),
+        "`labels` must be numbers.*StringLookup",
+    ),
+    (lambda: count_classes(Y.astype(str)), "`labels` must be numbers.*numpy.unique.*class_names=names"),
     *[(lambda n=n: count_classes(Y, n), "`num_classes` must be None or") for n in (2.0, 0, -1, True, "3", Y)],
     (lambda: count_classes({0: 5, 1: 5}), "`labels` must be an array of labels. Received: <class 'dict'>"),
     (lambda: count_classes([[0], [0, 1]]), "`labels` must have rows of one length"),

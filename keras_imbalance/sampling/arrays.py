@@ -121,6 +121,7 @@ class ArraySampler(LiveDistribution):
     (5, [10, 10, 10, 10, 10])
 
     In fit: `model.fit(sampler.dataset(), shuffle=False, epochs=10)`; Keras warns that it cannot shuffle a dataset otherwise.
+    The `batch_size` of fit has no say, and its `class_weight` would weigh the classes once more.
     """
 
     def __init__(

@@ -97,7 +97,10 @@ def class_of_rows(x: Any, y: Any, classes: Any, rows: int, class_names: Sequence
         return class_ids(y, num_classes, "y", remedy), class_names
     classes = np.asarray(classes)
     if classes.ndim == 0 or len(classes) != rows:
-        raise ValueError(f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}.")
+        raise ValueError(
+            f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}. "
+            "The names of the classes are `class_names`."
+        )
     if classes.dtype.kind not in "OUS":
         return class_ids(classes, num_classes, name="classes"), class_names
     found, ids = np.unique(classes.astype(str), return_inverse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_imbalance.backend.training import looks_at_data
-from keras_imbalance.class_counts import check_counts, check_distribution, target_distribution
+from keras_imbalance.class_counts import LOOKUP, check_counts, check_distribution, target_distribution
 from keras_imbalance.labels import class_ids
 from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
 from keras_imbalance.sampling.inputs import check_weights, whole_number
@@ -387,10 +387,7 @@ def _check_spec(spec, batched, label_fn, num_classes):
     if label_fn is not None:
         return
     if spec[1].dtype == tf.string:
-        raise ValueError(
-            "`y` must be numbers. Received: dtype string. Turn names into numbers first: lookup = "
-            "keras.layers.StringLookup(vocabulary=class_names, num_oov_indices=0), dataset.map(lambda x, y: (x, lookup(y)))."
-        )
+        raise ValueError(f"`y` must be numbers. Received: dtype string. {LOOKUP}")
     columns = [] if spec[1].shape.rank is None else spec[1].shape.as_list()[1 if batched else 0 :]
     if columns and columns[-1] not in (None, 1, num_classes):
         raise ValueError(

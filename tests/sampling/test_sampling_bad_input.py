@@ -131,6 +131,7 @@ TABLE = [
     (lambda: ArraySampler(list(X), Y), r"x of \[2\] rows.*list of 8 arrays is 8 inputs: numpy.stack\(x\)"),
     (lambda: ArraySampler(Y, X + 0.5), "`y` of shape .* must be one-hot.*Features come first, labels second"),
     (lambda: ArraySampler(X, X + 0.5), "`y` of shape .* must be one-hot.*`classes`"),
+    (lambda: ArraySampler(X, Y, classes=NAMES), r"`classes` must hold the class of each of 8 rows.*`class_names`"),
     (lambda: ArraySampler(X, Y, 32), "`sample_weight` must.*batch_size=32"),
     (lambda: ArraySampler(X, Y, "balanced"), "`sample_weight` must.*by name"),
     (lambda: ArraySampler(X, Y, {0: 1, 1: 2.0, 2: 2}), "`sample_weight` must hold weights of rows.*`class_weight`"),
