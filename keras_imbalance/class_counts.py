@@ -69,7 +69,7 @@ def class_weights(
         normalize: "sum" rescales the weights to sum C; None leaves them as the formula gives them.
 
     Returns:
-        float64 array `(C,)`.
+        float64 array `(C,)`. The `class_weight` of Keras's fit is `dict(enumerate(class_weights(counts)))`.
 
     Raises:
         ValueError: for counts that are not positive and finite, an unknown scheme, a beta outside [0, 1).
@@ -125,8 +125,8 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
 
             - "natural": n_i / N, "balanced": 1 / C, "sqrt": proportional to sqrt(n_i)
             - a number q: q-sampling, proportional to n_i^q (Kang et al., 2020); 1 is natural, 0 is balanced
-            - a mapping from class number or name to share; classes that it leaves out divide what remains in
-              proportion to their counts
+            - a mapping, or a pandas Series, from class number or name to share; classes that it leaves out divide what
+              remains in proportion to their counts
             - an array of C shares, rescaled to sum 1
         class_names: names that a mapping may use.
 
@@ -141,9 +141,14 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
     >>> target_distribution([900, 90, 10], {2: 0.34})
     array([0.6 , 0.06, 0.34])
     """
-    counts = np.asarray(counts, dtype=np.float64)
-    if counts.ndim != 1 or counts.size == 0 or not np.isfinite(counts).all() or (counts < 0).any() or counts.sum() <= 0:
-        raise ValueError(f"`counts` must hold one finite count per class, not all 0. Received: counts={counts}.")
+    counts = _in_class_order(counts, "counts")
+    numeric = counts.dtype.kind in "biuf" and counts.ndim == 1 and counts.size > 0
+    if not numeric or not np.isfinite(counts).all() or (counts < 0).any() or counts.sum() <= 0:
+        shown = np.array2string(counts, threshold=20)
+        raise ValueError(f"`counts` must hold one finite count per class, not all 0. Received: counts={shown}.")
+    counts = counts.astype(np.float64)
+    if hasattr(target, "to_dict"):
+        target = target.to_dict()  # of a pandas Series the index says which class a share is of
     if isinstance(target, Mapping):
         shares = _mapped_shares(counts, target, class_names)
     elif isinstance(target, str):
@@ -163,12 +168,7 @@ def target_distribution(counts: Any, target: Any, class_names: Sequence[str] | N
 
 def check_counts(counts: Any, name: str) -> np.ndarray:
     """`counts` as float64 `(C,)`; raises unless every count is positive and finite."""
-    if isinstance(counts, Mapping):
-        raise ValueError(
-            f"`{name}` must hold one count per class, in the order of the class numbers. Received: {name}={counts}. "
-            f"Pass [{name}[c] for c in classes], or count_classes(labels)."
-        )
-    counts = as_table(counts, name)
+    counts = _in_class_order(counts, name)
     numeric = counts.dtype.kind in "biuf"
     if not numeric or counts.ndim != 1 or counts.size == 0 or not np.isfinite(counts).all() or (counts <= 0).any():
         shown = np.array2string(counts, threshold=20)
@@ -181,7 +181,7 @@ def check_counts(counts: Any, name: str) -> np.ndarray:
 
 def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray:
     """`shares` rescaled to sum 1; raises unless they suit `counts`: C finite shares, not negative, none for an empty class."""
-    if np.asarray(shares).dtype.kind not in "iuf":
+    if as_table(shares, name).dtype.kind not in "iuf":
         raise ValueError(
             f"`{name}` must hold one share a class. Received: {shares!r}. For a name or a mapping use `set_target`."
         )
@@ -201,6 +201,15 @@ def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray
             f"class {empty.tolist()}. Give it the share 0 (a mapping {{class: 0.0}} or an array), or renumber the classes."
         )
     return shares / shares.sum()
+
+
+def _in_class_order(counts, name):
+    if isinstance(counts, Mapping):
+        raise ValueError(
+            f"`{name}` must hold one count per class, in the order of the class numbers. Received: {name}={counts}. "
+            f"Pass [{name}[c] for c in classes], or count_classes(labels)."
+        )
+    return as_table(counts, name)
 
 
 def _inverse_effective_number(counts, beta):

@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_imbalance.backend import concrete, ops
 
+PER_CLASS = ("alpha", "class_counts", "counts", "distribution")  # arguments with one value a class
 ROW_SUM_TOLERANCE = 1e-3
 BY_CLASSES = "Where a row has no single class, pass the class to sample by as `classes`."
 
@@ -277,7 +278,14 @@ def _fits(shape, expected):
 
 
 def as_table(values: Any, name: str) -> np.ndarray:
-    """`values` as an array; raises where its rows differ in length."""
+    """`values` as an array; raises where its rows differ in length, or where it is a pandas Series in no order of classes."""
+    # An array keeps no index: counts from `labels.value_counts()`, largest first, would pass for those of class 0, 1, 2.
+    index = getattr(values, "index", None) if name in PER_CLASS and hasattr(values, "to_numpy") else None
+    if index is not None and list(index) != list(range(len(values))):
+        raise ValueError(
+            f"`{name}` must come in the order of the class numbers. Received: a Series with the index {list(index)!r:.200}. "
+            f"Order it, as by {name}.sort_index() or {name}[class_names], and pass .to_numpy() of it."
+        )
     try:
         return np.asarray(values)
     except ValueError:

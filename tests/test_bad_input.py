@@ -80,6 +80,8 @@ TABLE = [
     (lambda: count_classes(Y.astype(object)), r"`labels` must be numbers.*labels\.astype\('int64'\)"),
     (lambda: count_classes([[1, 1], [0, 1]]), r"`labels` of shape .*labels\.sum\(axis=0\)"),
     (lambda: class_weights({0: 5, 1: 5}), "`counts` must .* in the order of the class numbers.*count_classes"),
+    (lambda: target_distribution({"a": 5, "b": 3}, "sqrt"), "`counts` must .* in the order of the class numbers"),
+    (lambda: target_distribution(["a", "b"], "sqrt"), "`counts` must hold one finite count per class"),
     (lambda: class_weights(np.arange(100) % 2), r"`counts` must .*\[0 1 0 \.\.\. 1 0 1\].*count_classes\(labels\)"),
     # losses
     *[(lambda c=c: CostMatrixLoss(c), "`cost_matrix` must") for c in BAD_COSTS],

@@ -10,7 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from keras_imbalance import class_prior, class_weights, count_classes, target_distribution
+from keras_imbalance import (
+    ClassBalancedLoss,
+    FocalLoss,
+    LDAMLoss,
+    LogitAdjustedLoss,
+    StreamSampler,
+    class_prior,
+    class_weights,
+    count_classes,
+    target_distribution,
+)
 
 quick = settings(deadline=None, max_examples=60)
 some_counts = st.lists(st.integers(1, 10**9), min_size=1, max_size=12)
@@ -170,3 +180,64 @@ def test_a_dataset_without_rows_or_labels_is_refused():
         count_classes(empty)
     with pytest.raises(ValueError, match=r"`labels` as a dataset must yield"):
         count_classes(tf.data.Dataset.range(3))
+
+
+class Series:
+    """What a pandas Series looks like, without pandas: values that know which class they are of."""
+
+    def __init__(self, values, index):
+        self.values, self.index = list(values), list(index)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype=dtype)
+
+    def to_numpy(self):
+        return np.array(self.values)
+
+    def to_dict(self):
+        return dict(zip(self.index, self.values, strict=True))
+
+
+@pytest.mark.parametrize("index", [[2, 0, 1], [1, 2, 3], ["ok", "worn", "broken"]])
+def test_counts_that_come_in_no_order_of_classes_are_refused(index):
+    """As `labels.value_counts()` gives them: the largest first, whichever class that is."""
+    counts = Series([900, 90, 10], index)
+    for call in (class_weights, class_prior, lambda counts: target_distribution(counts, "sqrt")):
+        with pytest.raises(
+            ValueError, match=r"`counts` must come in the order of the class numbers.*counts\.sort_index\(\)"
+        ):
+            call(counts)
+    for loss in (ClassBalancedLoss, LogitAdjustedLoss, LDAMLoss):
+        with pytest.raises(ValueError, match="`class_counts` must come in the order of the class numbers"):
+            loss(counts)
+    with pytest.raises(ValueError, match="`alpha` must come in the order of the class numbers"):
+        FocalLoss(alpha=counts)
+
+
+def test_counts_in_the_order_of_classes_are_taken_as_an_array():
+    counts = Series([900, 90, 10], range(3))
+    np.testing.assert_array_equal(class_weights(counts), class_weights([900, 90, 10]))
+    np.testing.assert_array_equal(target_distribution(counts, "sqrt"), target_distribution([900, 90, 10], "sqrt"))
+    assert ClassBalancedLoss(counts).get_config() == ClassBalancedLoss([900, 90, 10]).get_config()
+
+
+@pytest.mark.parametrize("index", [[2, 0], ["broken", "ok"]])
+def test_a_target_with_an_index_says_which_class_a_share_is_of(index):
+    shares = target_distribution([900, 90, 10], Series([0.34, 0.5], index), ["ok", "worn", "broken"])
+    np.testing.assert_allclose(shares, [0.5, 0.16, 0.34])
+
+
+def test_a_stream_keeps_a_target_with_an_index_as_a_mapping():
+    """What it leaves out follows the counts once they are known."""
+    rows = tf.data.Dataset.from_tensor_slices((np.zeros(100), np.repeat([0, 1, 2], [60, 20, 20])))
+    samplers = [
+        StreamSampler(rows.shuffle(100, seed=0), batch_size=10, num_classes=3, target=target, seed=0)
+        for target in (Series([0.5], [2]), {2: 0.5})
+    ]
+    for sampler in samplers:
+        assert len(list(sampler.dataset())) == 10
+        np.testing.assert_allclose(sampler.distribution, [0.375, 0.125, 0.5])
+    np.testing.assert_array_equal(samplers[0].exposure, samplers[1].exposure)

@@ -286,7 +286,8 @@ class ArraySampler(LiveDistribution):
         if not counted or state["seed"] != self.seed or state["epoch"] < 0:
             raise ValueError(
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
-                f"{len(drawn)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
+                f"{len(drawn)} classes, seed {state['seed']}. "
+                f"Build the sampler as in the run that saved it, with seed={state['seed']}."
             )
         if state["class_counts"] != self._counts.tolist() or state["batch_size"] != self.batch_size:
             raise ValueError(

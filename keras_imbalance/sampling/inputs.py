@@ -27,8 +27,9 @@ def arrays_of(value: Any, name: str) -> Any:
             return arrays_of(np.asarray(value), name)
         return tuple(arrays_of(part, name) for part in value)
     array = as_table(value, name)
-    if array.ndim == 0 or (array.dtype == object and not all(isinstance(item, (str, bytes)) for item in array.flat)):
-        received = f"{type(value)}" if array.ndim == 0 else f"{type(value)}, as an array of dtype object"
+    text = array.dtype == object and all(isinstance(item, (str, bytes)) for item in array.flat)
+    if array.ndim == 0 or (array.dtype.kind not in "biufcUS" and not text):
+        received = f"{type(value)}" if array.ndim == 0 else f"{type(value)}, as an array of dtype {array.dtype}"
         raise ValueError(
             f"`{name}` must be an array with a row for each sample, or a nest of them. Received: {received}."
             f"{_way_to_an_array(value, array, name)}"

@@ -208,6 +208,8 @@ class StreamSampler(LiveDistribution):
 
     def set_target(self, target: Any) -> None:
         """Sets the distribution that a target stands for; where counts are learnt, it follows what was counted."""
+        if hasattr(target, "to_dict"):
+            target = target.to_dict()
         shares = target_distribution(self._counts, target, self._class_names)
         if isinstance(target, Mapping):
             self._target = {self._name_of(key): float(share) for key, share in target.items()}
@@ -287,7 +289,8 @@ class StreamSampler(LiveDistribution):
         if not counted or state["seed"] != self.seed or state["epoch"] < 0:
             raise ValueError(
                 f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
-                f"{len(counts)} classes, seed {state['seed']}. Build the sampler as in the run that saved it."
+                f"{len(counts)} classes, seed {state['seed']}. "
+                f"Build the sampler as in the run that saved it, with seed={state['seed']}."
             )
         self.set_target(state["distribution"])
         self._next, self._read, self._drawn = int(state["epoch"]), counts, drawn

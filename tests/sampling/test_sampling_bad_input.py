@@ -93,7 +93,7 @@ TABLE = [
     *[(lambda s=s: stream(seed=1).load_state_dict(s), "`state` must") for s in BAD_STATES],
     (
         lambda: stream(seed=1).load_state_dict(stream(seed=2).state_dict()),
-        "`state` must be of a sampler of 3 .* seed 1",
+        "`state` must be of a sampler of 3 .* seed 1.*with seed=2",
     ),
     (
         lambda: stream(seed=1).load_state_dict(stream(class_counts=[4, 4], seed=1).state_dict()),
@@ -125,6 +125,8 @@ TABLE = [
     *[(lambda s=s: ArraySampler(s(X), Y), r"`x` must.*x\.toarray\(\)") for s in (sparse.csr_matrix, sparse.csc_array)],
     (lambda: ArraySampler(Frame(), Y), "`x` must.*Frame.* Encode columns of text as numbers"),
     (lambda: ArraySampler(X.astype(object), Y), r"`x` must.*dtype object.*x\.astype\('float32'\)"),
+    (lambda: ArraySampler(Y.astype("datetime64[s]"), Y), r"`x` must.*dtype datetime64\[s\]"),
+    (lambda: ArraySampler(np.zeros(8, dtype=[("a", float)]), Y), "`x` must.*dtype .*'a'"),
     (lambda: ArraySampler(X, Y.astype(object)), r"`y` must.*dtype object.*y\.astype\('int64'\)"),
     (lambda: ArraySampler(X, [None, *Y[1:]]), "`y` must.*missing values"),
     (lambda: ArraySampler(X, ragged(1, 2, 1, 1, 1, 1, 1, 1)), "`y` must have rows of one length"),
