@@ -66,6 +66,9 @@ class PerClassMetric(ConfusionMatrixMetric):
 class PerClassRecall(PerClassMetric):
     """Share of each class's rows that were found, TP / (TP + FN). Logs `{name}/{class}` and the macro mean as `{name}`.
 
+    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
+    tf-keras, where they would take the least, give them mode="max".
+
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
         class_names: names for the log keys. Defaults to the class numbers.
@@ -102,6 +105,9 @@ class PerClassRecall(PerClassMetric):
 @register
 class PerClassPrecision(PerClassMetric):
     """Share of each class's predictions that were right, TP / (TP + FP). Logs `{name}/{class}` and the macro mean as `{name}`.
+
+    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
+    tf-keras, where they would take the least, give them mode="max".
 
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
@@ -140,6 +146,9 @@ class PerClassSpecificity(PerClassMetric):
 
     Logs `{name}/{class}` and the macro mean as `{name}`.
 
+    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
+    tf-keras, where they would take the least, give them mode="max".
+
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
         class_names: names for the log keys. Defaults to the class numbers.
@@ -176,6 +185,9 @@ class PerClassF1(PerClassMetric):
     """F-score of each class, the mean of its precision and recall. Logs `{name}/{class}` and the macro mean as `{name}`.
 
     F_b = (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP), with b = `beta`; b = 1 is the harmonic mean.
+
+    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
+    tf-keras, where they would take the least, give them mode="max".
 
     Args:
         num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
