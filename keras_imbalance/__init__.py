@@ -131,3 +131,8 @@ def __getattr__(name):
         sampling = importlib.import_module("keras_imbalance.sampling")
         return sampling if name == "sampling" else getattr(sampling, name)
     raise AttributeError(f"module 'keras_imbalance' has no attribute {name!r}")
+
+
+def __dir__():
+    # Names that load on first use are completed like the others.
+    return sorted({*globals(), *_SAMPLING})

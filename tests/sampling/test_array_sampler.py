@@ -1,6 +1,8 @@
 """ArraySampler: exact batches, passes that cover, the same batches for the same seed, a live distribution."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -394,3 +396,13 @@ def test_epoch_sizes_keep_their_word_for_any_target(counts, shares, batch_size, 
         totals = np.bincount(y[rows], minlength=len(counts))
         # Within a row; in about one of 10^4 random settings a small last batch cannot bring all classes there at once.
         assert (np.abs(totals - sampler.epoch_rows * sampler.distribution) < 2).all()
+
+
+def test_every_public_name_is_completed():
+    """Those of sampling load on first use, which hides them from `dir` unless it is told; seen before that use."""
+    code = (
+        "import sys, keras_imbalance as ki\n"
+        "print(set(ki.__all__) <= set(dir(ki)), 'keras_imbalance.sampling' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", "False"], done.stderr[-2000:]
