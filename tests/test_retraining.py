@@ -124,7 +124,7 @@ def test_layers_may_be_given_themselves():
 
 
 def rates_of(optimizer):
-    return [(type(part), round(float(part.learning_rate), 7)) for part in optimizer.optimizers]
+    return [(type(part).__name__, round(float(part.learning_rate), 7)) for part in optimizer.optimizers]
 
 
 @needs_multi_optimizer
@@ -133,7 +133,7 @@ def test_an_optimizer_is_given_as_compile_takes_it(given):
     model = linear_model()
     by_name = layerwise_optimizer(model, given, {"a": 0.5})
     assert rates_of(by_name) == rates_of(layerwise_optimizer(model, keras.optimizers.AdamW(), {"a": 0.5}))
-    assert rates_of(by_name) == [(keras.optimizers.AdamW, 0.0005), (keras.optimizers.AdamW, 0.001)]
+    assert rates_of(by_name) == [("AdamW", 0.0005), ("AdamW", 0.001)]
 
 
 @needs_multi_optimizer
