@@ -31,6 +31,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="NAME", help="some of them")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"), help="the page")
+    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz; by default Keras downloads it")
     arguments = parser.parse_args()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     page, failed = ["# Benchmarks", f"Python {platform.python_version()}, {os.cpu_count()} cores."], []
@@ -38,6 +39,8 @@ def main():
         print(f"{name} ...", flush=True)
         start = time.perf_counter()
         command = [sys.executable, "-m", f"benchmarks.{name}"]
+        if name in ("buda", "effect") and arguments.mnist:
+            command += ["--mnist", str(arguments.mnist)]
         if name == "buda":
             command += ["--figure", str(arguments.output.parent / "images" / "buda.png")]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

@@ -34,6 +34,7 @@ from benchmarks.timing import table, versions
 CLASSES, MAJORITY_ROWS, BATCH, STEPS = 10, 1000, 64, 600
 FRACTIONS, RATIOS = (0.2, 0.5, 0.8), (10, 50)
 SECOND_PHASE = 0.2  # of the epochs
+LEARNING_RATE, SECOND_RATE = 1e-3, 0.1  # the second phase has so much of the first one's
 EPOCHS = 10
 METHODS = {
     # name: what is drawn first, what from the second phase on, whether the decision is put right by the priors
@@ -79,7 +80,7 @@ def build_net(seed):
         ]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    net.compile(keras.optimizers.Adam(1e-3), loss, jit_compile=False)
+    net.compile(keras.optimizers.Adam(LEARNING_RATE), loss, jit_compile=False)
     return net
 
 
@@ -89,9 +90,8 @@ def train(first, second, rows, seed):
     size = STEPS // EPOCHS * BATCH
     switch = round((1 - SECOND_PHASE) * EPOCHS)
     few = undersampled(*rows, seed) if first == "undersample" else rows
-    sampler = ki.ArraySampler(*few, batch_size=BATCH, target="balanced", epoch_size=size, seed=seed)
-    if first == "natural":
-        sampler.set_target("natural")
+    target = "natural" if first == "natural" else "balanced"
+    sampler = ki.ArraySampler(*few, batch_size=BATCH, target=target, epoch_size=size, seed=seed)
     if first == second:
         net.fit(sampler.dataset(), shuffle=False, epochs=EPOCHS, verbose=0, callbacks=[slower(switch)])
     elif first == "balanced":
@@ -100,13 +100,13 @@ def train(first, second, rows, seed):
     else:  # the second phase draws from rows that the first one never sees
         net.fit(sampler.dataset(), shuffle=False, epochs=switch, verbose=0)
         everything = ki.ArraySampler(*rows, batch_size=BATCH, target="natural", epoch_size=size, seed=seed)
-        net.optimizer.learning_rate = 1e-4
+        net.optimizer.learning_rate = SECOND_RATE * LEARNING_RATE
         net.fit(everything.dataset(), shuffle=False, epochs=EPOCHS - switch, verbose=0)
     return net
 
 
 def slower(switch):
-    return ki.PhasedTraining([ki.Phase(switch, learning_rate_factor=0.1)])
+    return ki.PhasedTraining([ki.Phase(switch, learning_rate_factor=SECOND_RATE)])
 
 
 def measure(seed, fraction, ratio, data):

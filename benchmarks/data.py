@@ -9,7 +9,6 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 PAGE_BLOCKS = Path(__file__).parent.parent / "examples" / "data" / "page_blocks.csv"
-MNIST = Path(__file__).parent.parent.parent / "shared" / "data" / "mnist.npz"
 IMBALANCE = 100  # rows of the most frequent class for one of the rarest
 MOST_ROWS = 3000
 VALIDATION_PART = 3  # a validation row for so many training rows
@@ -60,8 +59,7 @@ def long_tailed_mnist(seed, path=None):
 
     Args:
         seed: of the rows drawn.
-        path: file with x_train, y_train, x_test, y_test. Defaults to None: ../shared/data/mnist.npz beside the checkout, else
-            what keras.datasets.mnist downloads.
+        path: file with x_train, y_train, x_test, y_test. Defaults to None: what keras.datasets.mnist downloads.
     """
     (x, y), (x_test, y_test) = mnist(path)
     rng, train, validation = np.random.default_rng(seed), [], []
@@ -75,10 +73,10 @@ def long_tailed_mnist(seed, path=None):
 
 def mnist(path=None):
     """MNIST's training and test rows, images in [0, 1] with a channel axis; `path` as in `long_tailed_mnist`."""
-    if path is None and not MNIST.exists():
+    if path is None:
         (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
     else:
-        with np.load(MNIST if path is None else path) as file:
+        with np.load(path) as file:
             x, y, x_test, y_test = (file[name] for name in ("x_train", "y_train", "x_test", "y_test"))
     x, x_test = ((images[..., None] / 255).astype("float32") for images in (x, x_test))
     return (x, y.astype("int32")), (x_test, y_test.astype("int32"))

@@ -85,6 +85,7 @@ class Recipe:
     callbacks: list
     sampler: Any = None
     head: Callable = keras.layers.Dense
+    class_weight: dict | None = None
 
 
 def cross_entropy():
@@ -93,6 +94,11 @@ def cross_entropy():
 
 def plain(run):
     return Recipe(cross_entropy(), [run.falling_rate()])
+
+
+def keras_class_weight(run):
+    weights = ki.class_weights(run.counts, "balanced")
+    return Recipe(cross_entropy(), [run.falling_rate()], class_weight=dict(enumerate(weights)))
 
 
 def focal(run):
@@ -144,6 +150,7 @@ def logit_adjustment(run):
 
 METHODS = {
     PLAIN: plain,
+    "Keras class_weight": keras_class_weight,
     "focal loss": focal,
     "class-balanced focal loss": class_balanced_focal,
     "balanced sampling": balanced_sampling,
@@ -194,7 +201,7 @@ def train(recipe, run):
     model.compile(keras.optimizers.Adam(run.data.learning_rate), recipe.loss, jit_compile=False)
     options = {"epochs": run.data.epochs, "callbacks": recipe.callbacks, "verbose": 0}
     if recipe.sampler is None:
-        model.fit(*run.rows.train, batch_size=BATCH, **options)
+        model.fit(*run.rows.train, batch_size=BATCH, class_weight=recipe.class_weight, **options)
     else:
         model.fit(recipe.sampler.dataset(), shuffle=False, **options)
     steps, expected = int(model.optimizer.iterations), run.data.epochs * -(-len(run.rows.train[1]) // BATCH)
@@ -217,14 +224,14 @@ def scores(y, logits):
     return macro_recall(y, logits), f1, recall_score(y, predicted, average=None).min()
 
 
-def measure(data, seeds):
-    """`{method: scores (seeds, 3)}`, with a line to stderr for each run."""
+def measure(data, seeds, methods):
+    """`{method: scores (seeds, 3)}`, with a line to stderr for each run; `methods` holds the plain net."""
     found = {}
     for seed in seeds:
         run = Run(data, data.load(seed), seed)
-        for name, method in METHODS.items():
+        for name in methods:
             start = time.perf_counter()
-            model = train(method(run), run)
+            model = train(METHODS[name](run), run)
             logits = {name: predict(model, run.rows.test[0])}
             if name == PLAIN:
                 logits.update({after: apply(model, run) for after, apply in AFTERWARDS.items()})
@@ -233,7 +240,7 @@ def measure(data, seeds):
             spent = time.perf_counter() - start
             print(f"{data.title}, seed {seed}, {name}: {spent:.1f} s", file=sys.stderr, flush=True)
             keras.backend.clear_session()
-    return {name: np.array(found[name]) for name in (*METHODS, *AFTERWARDS)}
+    return {name: np.array(found[name]) for name in (*METHODS, *AFTERWARDS) if name in found}
 
 
 def show(title, found):
@@ -292,10 +299,12 @@ def main():
     parser.add_argument("--data", choices=("page_blocks", "mnist", "both"), default="both")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... of the rows, the weights and the batches")
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz; by default Keras downloads it")
     parser.add_argument(
-        "--mnist", type=Path, metavar="FILE", help="mnist.npz; by default ../shared/data or Keras's own"
+        "--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help="some of them"
     )
     arguments = parser.parse_args()
+    methods = [name for name in METHODS if name == PLAIN or name in arguments.methods]
     if arguments.seeds < 1 or arguments.first_seed < 0:
         parser.error(
             f"There must be at least one seed, from 0 on. Received: {arguments.seeds} from {arguments.first_seed}"
@@ -309,7 +318,7 @@ def main():
     print(versions("keras-imbalance", "keras", "tensorflow", "scikit-learn", "numpy"), flush=True)
     for name, data in chosen.items():
         if arguments.data in (name, "both"):
-            show(describe(data, seeds), measure(data, seeds))
+            show(describe(data, seeds), measure(data, seeds, methods))
 
 
 if __name__ == "__main__":

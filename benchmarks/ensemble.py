@@ -115,10 +115,20 @@ def main():
     rows = []
     for name, values in scores.items():
         differences = values - scores[PEER]
-        cells = [f"{mean:.4f} +- {spread:.4f}" for mean, spread in zip(values.mean(0), values.std(0), strict=True)]
+        cells = [
+            f"{mean:.4f} +- {spread:.4f}" for mean, spread in zip(values.mean(0), values.std(0, ddof=1), strict=True)
+        ]
         paired = [f"{difference:+.4f}" for difference in differences.mean(0)]
         rows.append((name, *cells, *paired, f"{np.median(seconds[name]):.1f}", f"{relative[name]:.2f}"))
-    head = ("ensemble", "balanced accuracy", "average precision", "difference", "difference", "seconds of fit", "ratio")
+    head = (
+        "ensemble",
+        "balanced accuracy",
+        "average precision",
+        "accuracy, difference",
+        "precision, difference",
+        "seconds of fit",
+        "ratio",
+    )
     print(table(head, rows))
 
 

@@ -74,6 +74,11 @@ def parser_of(doc, epochs, least_epochs=2):
     return parser
 
 
+def add_seeds(parser):
+    """--seeds: how many runs, of the seeds from --seed on."""
+    parser.add_argument("--seeds", type=at_least(1), default=1, help="train with so many seeds and print the mean")
+
+
 def page_blocks():
     """Features (N, 10), with the long tails of lengths and areas taken off, labels (N,), and names, most rows first."""
     with PAGE_BLOCKS.open(newline="") as file:

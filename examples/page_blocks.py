@@ -1,7 +1,7 @@
 """Blocks of a page layout in five classes, 4,913 rows to 28: plain training beside training with keras_imbalance.
 
-Both nets have the same layers, initial weights, optimizer, epochs and steps. What differs is the second one's batches, loss and
-callbacks. Its settings were chosen on validation rows, with other seeds than those it runs with by default.
+Both nets have the same layers, initial weights, optimizer, learning rates, epochs and steps. What differs is the batches and
+the loss of the second one. Its settings were chosen on validation rows, with other seeds than those it runs with by default.
 
     python examples/page_blocks.py                      one seed
     python examples/page_blocks.py --seeds 5            the mean over five splits and initial weights
@@ -9,7 +9,7 @@ callbacks. Its settings were chosen on validation rows, with other seeds than th
 
 from dataclasses import dataclass
 
-from common import VERBOSE, ShortBar, at_least, page_blocks, parser_of, save, standardized
+from common import VERBOSE, ShortBar, add_seeds, page_blocks, parser_of, save, standardized
 
 # isort: split
 import keras
@@ -24,6 +24,7 @@ import keras_imbalance as ki
 BATCH_SIZE = 64
 LEARNING_RATE = 3e-3
 BALANCED_PART = 0.6  # of the epochs are drawn by how well each class does, the rest as the data come
+FALL = 0.3  # of the learning rate in the rest
 SCORES = ("precision", "recall", "f1")
 SHOWN = ("loss", "val_recall", "val_f1")
 COLORS = ("#4c72b0", "#55a868", "#8172b3", "#dd8452", "#c44e52")  # most frequent class first, the rarest in red
@@ -93,7 +94,7 @@ def train_plain(split, epochs, seed):
         epochs=epochs,
         validation_data=split.validation,
         validation_batch_size=len(split.validation[0]),
-        callbacks=[ShortBar(*SHOWN)],
+        callbacks=[ki.PhasedTraining([ki.Phase(switch_epoch(epochs), learning_rate_factor=FALL)]), ShortBar(*SHOWN)],
         verbose=VERBOSE,
     )
     return evaluate(net, split, history.history, [])
@@ -116,7 +117,7 @@ def train_with_plugin(split, epochs, seed, loss):
         validation_data=split.validation,
         validation_batch_size=len(split.validation[0]),
         callbacks=[
-            ki.TwoPhaseLearning(sampler, switch_epoch=switch, learning_rate_factor=0.3),
+            ki.TwoPhaseLearning(sampler, switch_epoch=switch, learning_rate_factor=FALL),
             dynamic,
             ShortBar(*SHOWN),
         ],
@@ -224,7 +225,7 @@ def plot_epochs(names, results, title):
 
 def parse_arguments():
     parser = parser_of(__doc__, epochs=40)
-    parser.add_argument("--seeds", type=at_least(1), default=1, help="train with so many seeds and print the mean")
+    add_seeds(parser)
     parser.add_argument(
         "--loss", choices=("class_balanced", "focal"), default="class_balanced", help="the plugin's loss"
     )

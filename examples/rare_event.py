@@ -16,7 +16,7 @@ well rank better than members that see 54 rows each: look at its row before you 
     python examples/rare_event.py --seeds 5             the mean over five splits and initial weights
 """
 
-from common import at_least, page_blocks, parser_of, print_table, save, standardized
+from common import VERBOSE, ShortBar, add_seeds, page_blocks, parser_of, print_table, save, standardized
 
 # isort: split
 import keras
@@ -63,7 +63,7 @@ def build_net():
 def train_plain(train, epochs, seed):
     keras.utils.set_random_seed(seed)
     net = build_net()
-    net.fit(*train, batch_size=64, epochs=epochs, verbose=0)
+    net.fit(*train, batch_size=64, epochs=epochs, callbacks=[ShortBar("loss")], verbose=VERBOSE)
     return net
 
 
@@ -114,7 +114,7 @@ def draw(y, probabilities):
 
 def main():
     parser = parser_of(__doc__, epochs=30)
-    parser.add_argument("--seeds", type=at_least(1), default=1, help="train with so many seeds and print the mean")
+    add_seeds(parser)
     arguments = parser.parse_args()
     runs = []
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):

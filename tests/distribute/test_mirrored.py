@@ -1,5 +1,6 @@
 """Two replicas in one process: same losses, metrics, weights and class shares as one device."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from processes import run_to_the_end
 from keras_imbalance.backend import keras
 
 SCRIPT = Path(__file__).with_name("mirrored_fit.py")
+NEEDS_TF_KERAS = pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="tf-keras is not installed")
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
 
 
@@ -17,7 +19,7 @@ def test_two_replicas_train_what_one_device_trains(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("legacy", ["0", "1"])
+@pytest.mark.parametrize("legacy", ["0", pytest.param("1", marks=NEEDS_TF_KERAS)])
 def test_every_loss_on_two_replicas_in_both_kerases(legacy, tmp_path):
     losses = ["class_balanced", "cost_matrix", "logit_adjusted", "ldam", "sum"]
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": legacy, "KERAS_BACKEND": "tensorflow"}

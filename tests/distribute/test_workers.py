@@ -1,12 +1,16 @@
 """Two workers under MultiWorkerMirroredStrategy: `fit` of tf-keras, one killed and both restarted."""
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 from processes import Workers, cluster, run_to_the_end
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="tf-keras is not installed"),
+]
 SCRIPT = Path(__file__).with_name("two_worker_fit.py")
 EPOCHS, STEPS, BATCH = 4, 12, 32
 SOURCES = ("arrays", "rows", "records")
