@@ -33,7 +33,9 @@ def module(monkeypatch):
     return importlib.import_module
 
 
-@pytest.fixture(scope="module", params=[("class_balanced", "1"), ("focal", "2")], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[("class_balanced", "1"), pytest.param(("focal", "2"), marks=pytest.mark.slow)], ids="-".join
+)
 def page_blocks(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page_blocks")
     loss, seeds = request.param
