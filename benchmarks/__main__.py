@@ -2,7 +2,7 @@
 
 Run: python -m benchmarks [--only losses sampling ...] [--output docs/benchmarks.md]
 
-An hour on two cores; the page is the one that README's figures come from. A peer that is not installed is left out: the extra
+Half an hour on two cores; the page is the one that README's figures come from. A peer that is not installed is left out: the extra
 `benchmarks` brings all but PyTorch.
 """
 
