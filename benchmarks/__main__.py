@@ -2,8 +2,8 @@
 
 Run: python -m benchmarks [--only losses sampling ...] [--output docs/benchmarks.md]
 
-Half an hour on two cores; the page is the one that README's figures come from. A peer that is not installed is left out: the extra
-`benchmarks` brings all but PyTorch.
+Half an hour on two cores; the page is the one that README's figures come from. A peer that is not installed is left out: the
+extra `benchmarks` brings all but PyTorch.
 """
 
 import argparse
