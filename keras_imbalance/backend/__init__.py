@@ -105,7 +105,7 @@ def concrete(tensor: Any) -> np.ndarray | None:
         return tensor.numpy() if hasattr(tensor, "numpy") else None
     if keras.backend.backend() == "torch" and (
         sys.modules["torch"].compiler.is_compiling()
-        or keras.src.backend.in_symbolic_scope()  # values that Keras makes up to learn shapes
+        or keras.src.backend.in_symbolic_scope()  # values that Keras makes up to learn shapes; no public name tells
     ):
         return None
     try:

@@ -74,9 +74,6 @@ class ConfusionMatrixMetric(ClassMetric):
             added = confusion_matrix(labels, predictions, self.num_classes, batch.weights)
         self.counts.assign(add_exactly(self.counts, added))
 
-    def result(self) -> Any:
-        raise NotImplementedError
-
     def confusion(self) -> Any:
         """The counts so far, `(C, C)`, rows the true classes; with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`."""
         return self.counts[0] + self.counts[1]

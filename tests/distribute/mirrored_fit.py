@@ -67,6 +67,7 @@ def main(names):
             np.testing.assert_allclose(log_of_two[key], values, rtol=1e-4, atol=1e-6, err_msg=f"{name}: {key}")
         for a, b in zip(trained, trained_by_two, strict=True):
             np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-5, err_msg=name)
+        print(f"{name}: the same logs and weights")  # noqa: T201, the test reads it
 
     # Each replica has the target to within a row in each batch, whichever way the batches are divided.
     ways = {

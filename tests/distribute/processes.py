@@ -79,7 +79,8 @@ class Workers:
 
 
 def run_to_the_end(command, environments, folder, timeout=480):
-    """Runs processes until all have ended well."""
+    """Runs processes until all have ended well; returns the end of what they printed."""
     with Workers(command, environments, folder) as workers:
         codes = workers.wait(timeout)
         assert codes == [0] * len(codes), f"exit codes {codes}\n{workers.text()}"
+        return workers.text()

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 
 
 def test_two_replicas_train_what_one_device_trains(tmp_path):
-    run_to_the_end([SCRIPT, "focal"], [{}], tmp_path)
+    assert "focal: the same logs and weights" in run_to_the_end([SCRIPT, "focal"], [{}], tmp_path)
 
 
 @pytest.mark.slow
@@ -23,4 +23,5 @@ def test_two_replicas_train_what_one_device_trains(tmp_path):
 def test_every_loss_on_two_replicas_in_both_kerases(legacy, tmp_path):
     losses = ["class_balanced", "cost_matrix", "logit_adjusted", "ldam", "sum"]
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": legacy, "KERAS_BACKEND": "tensorflow"}
-    run_to_the_end([SCRIPT, *losses], [environment], tmp_path)
+    said = run_to_the_end([SCRIPT, *losses], [environment], tmp_path)
+    assert [name for name in losses if f"{name}: the same logs and weights" in said] == losses
