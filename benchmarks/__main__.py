@@ -18,10 +18,12 @@ CLAIMS = {
     "losses": "A loss costs little more than plain cross-entropy",
     "loss_accuracy": "Losses and gradients are right at every logit",
     "sampling": "Rebalanced batches come as fast as Keras's own",
+    "py_dataset": "On JAX and PyTorch rebalanced batches make fit no slower",
     "tomek": "Tomek links are found fast, and they are the right ones",
     "metrics": "Per-class metrics cost little in fit",
     "import_time": "Importing the package costs little",
     "ensemble": "Balanced bagging is as good as imbalanced-learn's around Keras, and faster",
+    "decisions": "Thresholds tuned on few rows do no harm on new ones",
     "effect": "What each method does for rare classes",
     "buda": "Oversampling, undersampling, two-phase learning and thresholding on MNIST with step imbalance",
 }

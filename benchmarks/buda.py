@@ -95,7 +95,7 @@ def train(first, second, rows, seed):
     if first == second:
         net.fit(sampler.dataset(), shuffle=False, epochs=EPOCHS, verbose=0, callbacks=[slower(switch)])
     elif first == "balanced":
-        phases = ki.TwoPhaseLearning(sampler, switch)
+        phases = ki.TwoPhaseLearning(sampler, switch_epoch=switch)
         net.fit(sampler.dataset(), shuffle=False, epochs=EPOCHS, verbose=0, callbacks=[phases])
     else:  # the second phase draws from rows that the first one never sees
         net.fit(sampler.dataset(), shuffle=False, epochs=switch, verbose=0)
@@ -113,7 +113,7 @@ def measure(seed, fraction, ratio, data):
     """ROC AUC and accuracy of each method, `{name: (auc, accuracy)}`."""
     (x, y), (x_test, y_test) = data
     rows = step_imbalance(x, y, fraction, ratio, seed)
-    counts = ki.count_classes(rows[1], CLASSES)
+    counts = ki.count_classes(rows[1], num_classes=CLASSES)
     nets, found = {}, {}
     for name, (first, second, thresholded) in METHODS.items():
         if (first, second) not in nets:
@@ -122,7 +122,7 @@ def measure(seed, fraction, ratio, data):
             nets[first, second] = keras.ops.convert_to_numpy(keras.ops.softmax(logits)).astype("float64")
         p = nets[first, second]
         if thresholded:
-            # What the net learnt from, put back to the test rows, whose classes are about alike frequent.
+            # What the net learnt from, put back to the test rows, whose classes are about equally frequent.
             learnt_from = counts if second == "natural" else np.ones(CLASSES)
             p = ki.correct_prior(p / p.sum(axis=1, keepdims=True), learnt_from, np.bincount(y_test))
         p = p / p.sum(axis=1, keepdims=True)
@@ -148,6 +148,20 @@ def draw(results, path):
     figure.savefig(path, dpi=120)
 
 
+def measure_all(seeds, data):
+    """What `measure` finds, mean of the seeds, by fraction of minority classes and imbalance ratio."""
+    results, start = {}, time.perf_counter()
+    for ratio in RATIOS:
+        for fraction in FRACTIONS:
+            runs = [measure(seed, fraction, ratio, data) for seed in range(seeds)]
+            results[fraction, ratio] = {name: np.mean([run[name] for run in runs], axis=0) for name in METHODS}
+            took = time.perf_counter() - start
+            print(
+                f"ratio {ratio}, {fraction:.0%} minority classes: done after {took:.0f} s", file=sys.stderr, flush=True
+            )
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=2)
@@ -155,15 +169,7 @@ def main():
     parser.add_argument("--figure", type=Path, default=None, help="where to draw the ROC AUC")
     arguments = parser.parse_args()
     print(versions("keras", "tensorflow", "scikit-learn", "numpy") + f"; mean of {arguments.seeds} seeds", flush=True)
-    data, results, start = mnist(arguments.mnist), {}, time.perf_counter()
-    for ratio in RATIOS:
-        for fraction in FRACTIONS:
-            runs = [measure(seed, fraction, ratio, data) for seed in range(arguments.seeds)]
-            results[fraction, ratio] = {name: np.mean([run[name] for run in runs], axis=0) for name in METHODS}
-            took = time.perf_counter() - start
-            print(
-                f"ratio {ratio}, {fraction:.0%} minority classes: done after {took:.0f} s", file=sys.stderr, flush=True
-            )
+    results = measure_all(arguments.seeds, mnist(arguments.mnist))
     for title, column in (("ROC AUC, %", 0), ("accuracy, %", 1)):
         header = [title, *(f"{fraction:.0%}, ratio {ratio}" for fraction, ratio in results)]
         rows = [[name, *(f"{100 * found[name][column]:.2f}" for found in results.values())] for name in METHODS]

@@ -63,7 +63,7 @@ class Run:
 
     @property
     def counts(self):
-        return ki.count_classes(self.rows.train[1], self.rows.num_classes)
+        return ki.count_classes(self.rows.train[1], num_classes=self.rows.num_classes)
 
     @property
     def switch(self):
@@ -97,7 +97,7 @@ def plain(run):
 
 
 def keras_class_weight(run):
-    weights = ki.class_weights(run.counts, "balanced")
+    weights = ki.class_weights(run.counts, scheme="balanced")
     return Recipe(cross_entropy(), [run.falling_rate()], class_weight=dict(enumerate(weights)))
 
 
@@ -107,7 +107,7 @@ def focal(run):
 
 def class_balanced_focal(run):
     inner = ki.FocalLoss(gamma=2.0, from_logits=True, reduction=None)
-    loss = ki.ClassBalancedLoss(run.counts, "effective_number", beta=0.9999, normalize="sum", loss=inner)
+    loss = ki.ClassBalancedLoss(run.counts, scheme="effective_number", beta=0.9999, normalize="sum", loss=inner)
     return Recipe(loss, [run.falling_rate()])
 
 
@@ -123,19 +123,23 @@ def dynamic_sampling(run):
 
 def two_phase(run):
     sampler = run.sampler()
-    return Recipe(cross_entropy(), [ki.TwoPhaseLearning(sampler, run.switch, learning_rate_factor=FALL)], sampler)
+    return Recipe(
+        cross_entropy(), [ki.TwoPhaseLearning(sampler, switch_epoch=run.switch, learning_rate_factor=FALL)], sampler
+    )
 
 
 def classifier_retraining(run):
     sampler = run.sampler()
     steps = (run.data.epochs - run.switch) * sampler.num_batches
     rate = keras.optimizers.schedules.CosineDecay(run.data.learning_rate, steps)
-    retraining = ki.ClassifierRetraining(sampler, run.switch, head="logits", learning_rate=rate, seed=run.seed)
+    retraining = ki.ClassifierRetraining(
+        sampler, switch_epoch=run.switch, head="logits", learning_rate=rate, seed=run.seed
+    )
     return Recipe(cross_entropy(), [retraining], sampler)
 
 
 def deferred_reweighting(run):
-    loss = ki.ClassBalancedLoss(run.counts, from_logits=True)
+    loss = ki.ClassBalancedLoss(run.counts, scheme="inverse_frequency", from_logits=True)
     return Recipe(loss, [ki.DeferredReweighting(run.switch), run.falling_rate()])
 
 
@@ -169,12 +173,12 @@ def tau_normalised(model, run):
     trained, best = head.get_weights(), None
     for tau in TAUS:
         head.set_weights(trained)
-        ki.tau_normalize(head, tau)
+        ki.tau_normalize(head, tau=tau)
         found = macro_recall(y, predict(model, x))
         if best is None or found > best[0]:
             best = found, tau
     head.set_weights(trained)
-    ki.tau_normalize(head, best[1])
+    ki.tau_normalize(head, tau=best[1])
     logits = predict(model, run.rows.test[0])
     head.set_weights(trained)  # the plain net again
     return logits
@@ -287,7 +291,7 @@ def data_sets(mnist):
 def describe(data, seeds):
     """The heading of a table: rows, classes, epochs."""
     rows = data.load(seeds[0])
-    counts = np.sort(ki.count_classes(rows.train[1], rows.num_classes))
+    counts = np.sort(ki.count_classes(rows.train[1], num_classes=rows.num_classes))
     return (
         f"{data.title}: {counts.sum()} training rows, {counts[-1]} to {counts[0]} a class, {len(rows.test[1])} test rows, "
         f"{data.epochs} epochs, {len(seeds)} seeds"

@@ -68,7 +68,7 @@ def peer(x, y, seed, members, epochs, **options):
 
 
 def ours(x, y, seed, members, epochs, **options):
-    bagging = ki.BalancedBagging(build_net, members, seed=seed, **options)
+    bagging = ki.BalancedBagging(build_net, num_members=members, seed=seed, **options)
     bagging.fit(x, np.eye(2, dtype="float32")[y], batch_size=BATCH_SIZE, epochs=epochs, verbose=0)
     return lambda rows: bagging.model.predict(rows, verbose=0)[:, 1]
 

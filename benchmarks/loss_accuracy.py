@@ -1,4 +1,4 @@
-"""Worst relative error of losses and gradients against float64, beside those of Keras and tensorflow-addons.
+"""Worst relative error of losses and gradients against float64, and those of Keras and tensorflow-addons.
 
 Run: python -m benchmarks.loss_accuracy
 """
@@ -60,7 +60,7 @@ def row(case, name, found):
 def softmax_rows(labels, logits):
     ours = {f"FocalLoss({g})": (ki.FocalLoss(g, **RAW), lambda z, g=g: reference.focal(z, labels, g)) for g in GAMMAS}
     ours["ClassBalancedLoss"] = (
-        ki.ClassBalancedLoss(COUNTS, **RAW),
+        ki.ClassBalancedLoss(COUNTS, scheme="inverse_frequency", **RAW),
         lambda z: (COUNTS.sum() / COUNTS)[labels] * reference.cross_entropy(z, labels),
     )
     ours["LogitAdjustedLoss"] = (
@@ -73,7 +73,7 @@ def softmax_rows(labels, logits):
         "regularized": lambda z: reference.cross_entropy(z, labels) + reference.expected_cost(z, labels, COSTS),
         "softmax_margin": lambda z: reference.softmax_margin(z, labels, COSTS),
     }.items():
-        ours[f"CostMatrixLoss {formulation}"] = (ki.CostMatrixLoss(COSTS, formulation, **RAW), formula)
+        ours[f"CostMatrixLoss {formulation}"] = (ki.CostMatrixLoss(COSTS, formulation=formulation, **RAW), formula)
     for name, (loss, formula) in ours.items():
         yield row("softmax, ids", name, errors(loss, formula, labels, logits))
         yield row("softmax, one-hot", name, errors(loss, formula, labels, logits, one_hot=True))

@@ -25,6 +25,7 @@ except ImportError:
     focal_loss = None
 
 ROWS, CLASSES, BINARY_ROWS = 4096, 100, 65536
+MASKS, CHANNELS = (8, 256, 256), 21
 PLAIN = "Keras cross-entropy"
 
 
@@ -45,8 +46,18 @@ def softmax_losses(one_hot):
         "LogitAdjustedLoss": ki.LogitAdjustedLoss(counts, from_logits=True),
         "LDAMLoss": ki.LDAMLoss(counts),
         "CostMatrixLoss expected_cost": ki.CostMatrixLoss(costs, from_logits=True),
-        "CostMatrixLoss regularized": ki.CostMatrixLoss(costs, "regularized", from_logits=True),
-        "CostMatrixLoss softmax_margin": ki.CostMatrixLoss(costs, "softmax_margin", from_logits=True),
+        "CostMatrixLoss regularized": ki.CostMatrixLoss(costs, formulation="regularized", from_logits=True),
+        "CostMatrixLoss softmax_margin": ki.CostMatrixLoss(costs, formulation="softmax_margin", from_logits=True),
+    }
+
+
+def mask_losses():
+    return {
+        PLAIN: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
+        "TverskyLoss": ki.TverskyLoss(from_logits=True),
+        "TverskyLoss(gamma=0.75)": ki.TverskyLoss(0.3, beta=0.7, gamma=0.75, from_logits=True),
+        "TverskyLoss(per_image=True)": ki.TverskyLoss(per_image=True, from_logits=True),
     }
 
 
@@ -66,7 +77,7 @@ def binary_losses():
         "ClassBalancedLoss": ki.ClassBalancedLoss([9, 1], from_logits=True),
         "LogitAdjustedLoss": ki.LogitAdjustedLoss([9, 1], from_logits=True),
         "LDAMLoss": ki.LDAMLoss([9, 1]),
-        "CostMatrixLoss regularized": ki.CostMatrixLoss([[0, 1], [5, 0]], "regularized", from_logits=True),
+        "CostMatrixLoss regularized": ki.CostMatrixLoss([[0, 1], [5, 0]], formulation="regularized", from_logits=True),
         "AsymmetricLoss": ki.AsymmetricLoss(from_logits=True),
     }
 
@@ -85,12 +96,12 @@ def step(loss, labels, logits, jit_compile):
     return run
 
 
-def measure(losses, labels, logits, rounds):
+def measure(losses, labels, logits, rounds, repeats):
     """`{name: [graph ratio, XLA ratio]}` and the milliseconds of plain cross-entropy."""
     found, plain = {name: [] for name in losses}, []
     for jit_compile in (False, True):
         steps = {name: step(loss, labels, logits, jit_compile) for name, loss in losses.items()}
-        seconds = interleaved(steps, rounds)
+        seconds = interleaved(steps, rounds, repeats, warmup=min(repeats, 5))
         plain.append(1e3 * float(np.median(seconds[PLAIN])))
         for name, ratio in ratios(seconds, PLAIN).items():
             found[name].append(ratio)
@@ -114,10 +125,17 @@ def main():
             binary,
         ),
     }
+    masks = rng.integers(0, CHANNELS, MASKS)
+    cases[f"masks {[*MASKS, CHANNELS]}"] = (
+        mask_losses(),
+        tf.constant(masks),
+        tf.constant(rng.normal(scale=3, size=(*MASKS, CHANNELS)).astype("float32")),
+    )
     print(versions("keras", "tensorflow", "tensorflow-addons", "focal-loss"))
     print(f"Forward and gradient, time divided by that of {PLAIN}: median of {rounds} ratios.\n")
     for case, (losses, labels, predictions) in cases.items():
-        found, plain = measure(losses, labels, predictions, rounds)
+        big = case.startswith("masks")
+        found, plain = measure(losses, labels, predictions, max(rounds // 6, 3) if big else rounds, 1 if big else 8)
         rows = [(name, *(f"{ratio:.2f}" for ratio in pair)) for name, pair in found.items() if name != PLAIN]
         print(table((f"{case} (plain: {plain[0]:.2f} ms, {plain[1]:.2f} ms)", "graph", "XLA"), rows) + "\n", flush=True)
 

@@ -1,4 +1,4 @@
-"""Other libraries, loaded beside this one in one process."""
+"""Other libraries, loaded next to this one in one process."""
 
 import importlib.util
 import os
@@ -17,6 +17,6 @@ def tensorflow_addons():
 
     _ = tf.keras.losses
     del os.environ["TF_USE_LEGACY_KERAS"]
-    from keras_imbalance.addons import import_over_tf_keras
+    from keras_imbalance._keras._addons import import_over_tf_keras
 
     return import_over_tf_keras()

@@ -1,4 +1,4 @@
-"""Rows a second of rebalanced batches, beside what Keras, tf.data and imbalanced-learn offer; then a fit, and growth.
+"""Rows a second of rebalanced batches, and of what Keras, tf.data and imbalanced-learn offer; then a fit, and growth.
 
 Run: python -m benchmarks.sampling
 """
@@ -8,7 +8,9 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import contextmanager
 from itertools import islice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_imbalance as ki
-from benchmarks.timing import table, versions
+from benchmarks.timing import interleaved, ratios, table, versions
 
 ROWS, FEATURES, BATCH = 200_000, 32, 256
 SHARES = (0.90, 0.09, 0.01)
@@ -141,32 +143,156 @@ def measure_pipelines(rounds):
     print(table((f"{ROWS} x {FEATURES}, 90/9/1 %, batch {BATCH}", "million rows a second", "against Keras"), shown))
 
 
-def mlp():
+SHAPES = ((200_000, (4,)), (200_000, (32,)), (50_000, (362,)), (20_000, (3_072,)), (1_000, (224, 224, 3)))
+CONSTANT = "one constant batch"
+
+
+def small_net(shape):
+    pool = [keras.layers.GlobalAveragePooling2D()] if len(shape) == 3 else []
     model = keras.Sequential(
-        [keras.Input((FEATURES,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(3)]
+        [keras.Input(shape), *pool, keras.layers.Dense(64, activation="relu"), keras.layers.Dense(3)]
     )
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
 
 
-def measure_fit(rounds):
-    x, y = data()
-    model = mlp()
-    sampled = ki.ArraySampler(x, y, batch_size=BATCH, seed=0).dataset()
-    fits = {
-        "fit(x, y)": lambda: model.fit(x, y, batch_size=BATCH, verbose=0),
-        "fit(sampler.dataset())": lambda: model.fit(sampled, shuffle=False, verbose=0),
+def without_a_copy(sampler):
+    """A sampler as it delivers what is larger than it holds as tensors."""
+    sampler._feed.on_disk = True
+    return sampler
+
+
+def fits_of(rows, shape):
+    """`{name: a function that fits an epoch}` of one small network each, on rows of this shape."""
+    rng = np.random.default_rng(0)
+    batch = BATCH if len(shape) == 1 else 32
+    x, y = rng.random((rows, *shape), dtype="float32"), rng.choice(3, rows, p=SHARES).astype("int32")
+    same = tf.data.Dataset.from_tensors((x[:batch], y[:batch])).repeat(-(-rows // batch))
+
+    def sampler(**arguments):
+        return ki.ArraySampler(x, y, batch_size=batch, seed=0, **arguments)
+
+    sources = {
+        CONSTANT: same,
+        "sampler": sampler().dataset(),
+        "sampler without a copy of x": without_a_copy(sampler()).dataset(),
+        "sampler with SMOTE": sampler(smote=ki.SMOTE()).dataset(),
     }
-    spent = {name: [] for name in fits}
-    for fit in fits.values():
-        fit()
-    for _ in range(rounds):
-        for name, fit in fits.items():
-            start = time.perf_counter()
-            fit()
-            spent[name].append(time.perf_counter() - start)
-    ratio = np.median(np.array(spent["fit(sampler.dataset())"]) / np.array(spent["fit(x, y)"]))
-    print(f"\nAn epoch of a small MLP on the sampler takes {ratio:.2f} of the time on arrays.")
+    if len(shape) == 3:
+        del sources["sampler with SMOTE"]
+    models = {name: small_net(shape) for name in ("fit(x, y)", *sources)}
+    fits = {"fit(x, y)": lambda: models["fit(x, y)"].fit(x, y, batch_size=batch, verbose=0)}
+    for name, source in sources.items():
+        fits[name] = lambda name=name, source=source: models[name].fit(source, shuffle=False, verbose=0)
+    return fits
+
+
+@contextmanager
+def busy(processes):
+    """So many other processes that take all of a core."""
+    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def measure_fits(rounds, shapes, busy_processes):
+    shown = []
+    for rows, shape in shapes:
+        fits = fits_of(rows, shape)
+        for others in busy_processes:
+            with busy(others):
+                seconds = interleaved(fits, rounds, repeats=1, warmup=1)
+            constant, arrays = ratios(seconds, CONSTANT), ratios(seconds, "fit(x, y)")
+            shown += [
+                (
+                    f"{rows} x {' x '.join(map(str, shape))}",
+                    others,
+                    name,
+                    f"{np.median(seconds[name]):.3f}",
+                    f"{constant[name]:.2f}",
+                    f"{arrays[name]:.2f}",
+                )
+                for name in seconds
+            ]
+    header = ("rows", "busy processes", "an epoch of fit on", "seconds", f"of {CONSTANT}", "of fit(x, y)")
+    print("\n" + table(header, shown))
+
+
+FOLDER = {"image_size": (224, 224), "batch_size": 32, "seed": 0}
+
+
+def write_images(folder, images=2_000):
+    """JPEG files of 400 x 300 in the shares of the other rows."""
+    rng = np.random.default_rng(0)
+    small = rng.random((images, 10, 8, 3), dtype="float32")
+    for i, name in enumerate(rng.choice(["common", "less", "rare"], images, p=SHARES)):
+        os.makedirs(os.path.join(folder, name), exist_ok=True)
+        image = tf.cast(255 * tf.image.resize(small[i], (400, 300), "bicubic"), tf.uint8)
+        tf.io.write_file(os.path.join(folder, name, f"{i}.jpg"), tf.io.encode_jpeg(image))
+
+
+def folder_dataset(name, folder):
+    if name == "image_dataset_from_directory":
+        return keras.utils.image_dataset_from_directory(folder, verbose=False, **FOLDER)
+    target = "natural" if name.endswith("natural") else "balanced"
+    return ki.ArraySampler.from_directory(folder, target=target, **FOLDER).dataset()
+
+
+FOLDERS = ("image_dataset_from_directory", "from_directory, natural", "from_directory, balanced")
+
+
+def peak():
+    """The most bytes that this process held so far; `ru_maxrss` would begin with what its parent held."""
+    if not os.path.exists("/proc/self/status"):
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open("/proc/self/status") as file:
+        return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
+
+
+def folder_memory(name, folder):
+    """Peak MiB of an epoch, in a process of its own."""
+    before = peak()
+    for _ in folder_dataset(name, folder):
+        pass
+    print((peak() - before) / 2**20)
+
+
+def measure_folder(rounds):
+    with tempfile.TemporaryDirectory() as folder:
+        write_images(folder)
+        datasets = {name: folder_dataset(name, folder) for name in FOLDERS}
+        spent = {name: [] for name in FOLDERS}
+        for number in range(rounds + 1):
+            for name, dataset in datasets.items():
+                cpu, start, images = time.process_time(), time.perf_counter(), 0
+                for x, _ in dataset:
+                    images += len(x)
+                if number:
+                    measured = time.perf_counter() - start, time.process_time() - cpu
+                    spent[name].append([1e3 * value / images for value in measured])
+        base = np.array(spent[FOLDERS[0]])
+        shown = []
+        for name in FOLDERS:
+            command = [sys.executable, "-m", "benchmarks.sampling", "--folder", name, folder]
+            memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
+            values, of_base = np.array(spent[name]), np.median(np.array(spent[name]) / base, axis=0)
+            wall, cpu = np.median(values, axis=0)
+            shown.append(
+                (name, f"{wall:.2f}", f"{of_base[0]:.2f}", f"{cpu:.2f}", f"{of_base[1]:.2f}", f"{float(memory):.0f}")
+            )
+    header = (
+        "400 x 300 to 224 x 224",
+        "ms a decoded image",
+        "against Keras",
+        "CPU ms",
+        "against Keras",
+        "MiB at the peak",
+    )
+    print("\n" + table(header, shown))
 
 
 def grow(rows, classes):
@@ -174,14 +300,13 @@ def grow(rows, classes):
     y = np.random.default_rng(0).permutation(np.arange(rows) % classes)
     x = np.zeros((rows, 4), dtype="float32")
     list(ki.ArraySampler(x[:4096], y[:4096] % 2, batch_size=256, seed=0).dataset())
-    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    before, start = peak(), time.perf_counter()
     sampler = ki.ArraySampler(x, y, batch_size=1024, seed=0)
     built = time.perf_counter() - start
     for _ in sampler.dataset():
         pass
     total = time.perf_counter() - start
-    peak = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    print(f"{built:.2f} s,{total:.2f} s,{1e9 * total / rows:.0f} ns,{peak / rows:.0f}")
+    print(f"{built:.2f} s,{total:.2f} s,{1e9 * total / rows:.0f} ns,{(peak() - before) / rows:.0f}")
 
 
 def measure_growth():
@@ -203,21 +328,43 @@ def measure_growth():
     )
 
 
+def _shape(text):
+    rows, *shape = map(int, text.split("x"))
+    return rows, tuple(shape)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--grow", type=int, nargs=2, metavar=("ROWS", "CLASSES"), help="measure one size and stop")
+    parser.add_argument(
+        "--folder", nargs=2, metavar=("NAME", "FOLDER"), help="memory of one reader of a folder, and stop"
+    )
+    parser.add_argument("--busy", type=int, nargs="+", default=[0, os.cpu_count()], help="busy processes beside a fit")
+    parser.add_argument(
+        "--shapes", type=_shape, nargs="+", default=SHAPES, metavar="ROWSxFEATURES", help="rows of a fit"
+    )
+    parser.add_argument("--only", choices=("pipelines", "fits", "folder", "growth"), help="one table")
     arguments = parser.parse_args()
     if arguments.grow:
         grow(*arguments.grow)
+        return
+    if arguments.folder:
+        folder_memory(*arguments.folder)
         return
     print(
         versions("keras", "tensorflow", "imbalanced-learn", "torch", "numpy")
         + f"; median of {arguments.rounds} rounds\n"
     )
-    measure_pipelines(arguments.rounds)
-    measure_fit(arguments.rounds)
-    measure_growth()
+    tables = {
+        "pipelines": lambda: measure_pipelines(arguments.rounds),
+        "fits": lambda: measure_fits(arguments.rounds, arguments.shapes, arguments.busy),
+        "folder": lambda: measure_folder(arguments.rounds),
+        "growth": measure_growth,
+    }
+    for name, measure in tables.items():
+        if arguments.only in (None, name):
+            measure()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tomek links beside imbalanced-learn: the same links, and the time.
+"""Tomek links here and in imbalanced-learn: the same links, and the time.
 
 Run: python -m benchmarks.tomek
 """

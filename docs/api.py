@@ -11,7 +11,7 @@ import pdoc
 
 import keras_imbalance
 
-PAGES = ("addons", "plots")
+PAGES = ("metrics", "metrics.functional", "plots")
 
 
 def main() -> None:

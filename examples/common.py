@@ -1,4 +1,4 @@
-"""What the examples share: arguments, a short progress bar, the page blocks, tables and pictures."""
+"""What the examples share: arguments, the page blocks, tables and pictures."""
 
 import argparse
 import csv
@@ -8,7 +8,6 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # must stand before Keras is imported
 
-import keras
 import matplotlib
 
 matplotlib.use("Agg")  # draws into files, also where there is no screen
@@ -17,29 +16,6 @@ import numpy as np
 PAGE_BLOCKS = Path(__file__).parent / "data" / "page_blocks.csv"
 # A bar redraws its line, which a file cannot: there Keras writes one line an epoch.
 VERBOSE = 1 if sys.stdout.isatty() else 2
-
-
-class ShortBar(keras.callbacks.ProgbarLogger):
-    """Keras's own bar, shorter and with some of the logs: a line of 80 columns does not hold a value for every class."""
-
-    WIDTH = 6
-
-    def __init__(self, *shown):
-        super().__init__()
-        self.shown = shown
-
-    def on_epoch_begin(self, epoch, logs=None):
-        super().on_epoch_begin(epoch, logs)
-        self.progbar.width = self.WIDTH
-
-    def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch, self._short(logs))
-
-    def on_epoch_end(self, epoch, logs=None):
-        super().on_epoch_end(epoch, self._short(logs))
-
-    def _short(self, logs):
-        return {key: logs[key] for key in self.shown if key in (logs or {})}
 
 
 def at_least(least):

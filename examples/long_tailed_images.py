@@ -14,7 +14,7 @@ images. With MNIST the tail is the same and there is more of everything.
 
 from pathlib import Path
 
-from common import VERBOSE, ShortBar, parser_of, print_table, save
+from common import VERBOSE, parser_of, print_table, save
 
 # isort: split
 import keras
@@ -34,7 +34,7 @@ HEAD_RATE = 0.01  # a new head has a long way to go in the epochs that are left
 
 
 def load(data, seed):
-    """Images in [0, 1] with a channel axis, and labels, for training and test; each class alike frequent so far."""
+    """Images in [0, 1] with a channel axis, and labels, for training and test; all classes equally frequent so far."""
     if data == "mnist":
         try:
             (x, y), (x_test, y_test) = keras.datasets.mnist.load_data()
@@ -86,13 +86,15 @@ def build_net(shape, seed):
 def train(name, rows, epochs, seed):
     net = build_net(rows[0].shape[1:], seed)
     sampler = ki.ArraySampler(*rows, batch_size=32, target="natural", seed=seed)
-    loss, callbacks = keras.losses.SparseCategoricalCrossentropy(from_logits=True), [ShortBar("loss", "recall")]
+    loss, callbacks = keras.losses.SparseCategoricalCrossentropy(from_logits=True), [ki.ShortBar("loss", "recall")]
     if name == "logit adjustment":
         loss = ki.LogitAdjustedLoss(sampler.class_counts, from_logits=True)
     if name == "classifier retraining":
         switch = max(1, round(HEAD_PART * epochs))
         callbacks.append(
-            ki.ClassifierRetraining(sampler, switch, "head", learning_rate=HEAD_RATE, seed=seed, verbose=1)
+            ki.ClassifierRetraining(
+                sampler, switch_epoch=switch, head="head", learning_rate=HEAD_RATE, seed=seed, verbose=1
+            )
         )
     net.compile(keras.optimizers.Adam(1e-3), loss, metrics=[ki.PerClassRecall(CLASSES)])
     net.fit(sampler.dataset(), epochs=epochs, shuffle=False, callbacks=callbacks, verbose=VERBOSE)
@@ -117,7 +119,7 @@ def main():
         parser.error(f"argument --data: Expected digits, mnist, or an .npz file. Received: {arguments.data}")
     training, (x_test, y_test) = load(arguments.data, arguments.seed)
     training = long_tail(*training, arguments.seed)
-    print(f"Training images of each class: {ki.count_classes(training[1], CLASSES).tolist()}")
+    print(f"Training images of each class: {ki.count_classes(training[1], num_classes=CLASSES).tolist()}")
     predicted, rows = {}, []
     for name in ("plain", "logit adjustment", "classifier retraining"):
         print(f"\n{name}: {arguments.epochs} epochs", flush=True)

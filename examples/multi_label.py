@@ -6,7 +6,7 @@ F1 is largest on validation rows. The data are made up: ten labels, from one row
     python examples/multi_label.py
 """
 
-from common import VERBOSE, ShortBar, at_least, parser_of, print_table, save
+from common import VERBOSE, at_least, parser_of, print_table, save
 
 # isort: split
 import keras
@@ -49,7 +49,7 @@ def train(loss, training, validation, epochs, seed):
         epochs=epochs,
         validation_data=validation,
         validation_batch_size=4096,
-        callbacks=[ShortBar("loss", "val_loss", "val_f1")],
+        callbacks=[ki.ShortBar("loss", "val_loss", "val_f1")],
         verbose=VERBOSE,
     )
     return net
@@ -83,7 +83,7 @@ def main():
         seen, unseen = (net.predict(part[0], verbose=0, batch_size=4096) for part in (validation, test))
         thresholds = ki.tune_thresholds(validation[1], seen, objective="f1", multi_label=True)
         precision = average_precision_score(test[1], unseen, average="macro")
-        for where, predicted in {"at 0.5": unseen > 0.5, "tuned": thresholds.predict(unseen)}.items():
+        for where, predicted in {"at 0.5": unseen > 0.5, "tuned": thresholds(unseen)}.items():
             f1 = f1_score(test[1], predicted, average=None, zero_division=0)
             scores[f"{name}, {where}"] = f1
             rows.append([f"{name}, {where}", *map(float, (precision, f1.mean(), f1[-3:].mean(), f1.min()))])

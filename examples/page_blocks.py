@@ -1,4 +1,4 @@
-"""Blocks of a page layout in five classes, 4,913 rows to 28: plain training beside training with keras_imbalance.
+"""Blocks of a page layout in five classes, 4,913 rows to 28: plain training, and training with keras_imbalance.
 
 Both nets have the same layers, initial weights, optimizer, learning rates, epochs and steps. What differs is the batches and
 the loss of the second one. Its settings were chosen on validation rows, with other seeds than those it runs with by default.
@@ -9,7 +9,7 @@ the loss of the second one. Its settings were chosen on validation rows, with ot
 
 from dataclasses import dataclass
 
-from common import VERBOSE, ShortBar, add_seeds, page_blocks, parser_of, save, standardized
+from common import VERBOSE, add_seeds, page_blocks, parser_of, save, standardized
 
 # isort: split
 import keras
@@ -80,7 +80,7 @@ def imbalance_loss(kind, counts):
     # The batches are rebalanced already and N / n_i on top would count twice; its square root helps once the last epochs
     # draw the classes as they come.
     if kind == "focal":
-        return ki.FocalLoss(gamma=2.0, alpha=ki.class_weights(counts, "sqrt", normalize="sum"), from_logits=True)
+        return ki.FocalLoss(gamma=2.0, alpha=ki.class_weights(counts, scheme="sqrt", normalize="sum"), from_logits=True)
     return ki.ClassBalancedLoss(counts, scheme="sqrt", normalize="sum", from_logits=True)
 
 
@@ -94,7 +94,7 @@ def train_plain(split, epochs, seed):
         epochs=epochs,
         validation_data=split.validation,
         validation_batch_size=len(split.validation[0]),
-        callbacks=[ki.PhasedTraining([ki.Phase(switch_epoch(epochs), learning_rate_factor=FALL)]), ShortBar(*SHOWN)],
+        callbacks=[ki.PhasedTraining([ki.Phase(switch_epoch(epochs), learning_rate_factor=FALL)]), ki.ShortBar(*SHOWN)],
         verbose=VERBOSE,
     )
     return evaluate(net, split, history.history, [])
@@ -104,7 +104,7 @@ def train_with_plugin(split, epochs, seed, loss):
     net = build_net(split, seed)
     sampler = ki.ArraySampler(*split.train, batch_size=BATCH_SIZE, class_names=split.names, seed=seed)
     switch = switch_epoch(epochs)
-    dynamic = ki.DynamicSampling(sampler, floor=0.5, stop_epoch=switch)
+    dynamic = ki.DynamicSampling(sampler, floor=0.5, end_epoch=switch)
     net.compile(
         keras.optimizers.Adam(LEARNING_RATE),
         imbalance_loss(loss, sampler.class_counts),
@@ -119,7 +119,7 @@ def train_with_plugin(split, epochs, seed, loss):
         callbacks=[
             ki.TwoPhaseLearning(sampler, switch_epoch=switch, learning_rate_factor=FALL),
             dynamic,
-            ShortBar(*SHOWN),
+            ki.ShortBar(*SHOWN),
         ],
         verbose=VERBOSE,
     )
@@ -242,7 +242,7 @@ def main():
         print(f"\nSeed {seed}, keras_imbalance ({arguments.loss}): {arguments.epochs} epochs", flush=True)
         plugin = train_with_plugin(split, arguments.epochs, seed, arguments.loss)
         runs.append((plain, plugin))
-        supports.append(ki.count_classes(split.test[1], len(split.names)))
+        supports.append(ki.count_classes(split.test[1], num_classes=len(split.names)))
 
     if arguments.seeds == 1:
         print(f"\nTest rows, seed {arguments.seed}\n")

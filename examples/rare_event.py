@@ -16,7 +16,7 @@ well rank better than members that see 54 rows each: look at its row before you 
     python examples/rare_event.py --seeds 5             the mean over five splits and initial weights
 """
 
-from common import VERBOSE, ShortBar, add_seeds, page_blocks, parser_of, print_table, save, standardized
+from common import VERBOSE, add_seeds, page_blocks, parser_of, print_table, save, standardized
 
 # isort: split
 import keras
@@ -63,7 +63,7 @@ def build_net():
 def train_plain(train, epochs, seed):
     keras.utils.set_random_seed(seed)
     net = build_net()
-    net.fit(*train, batch_size=64, epochs=epochs, callbacks=[ShortBar("loss")], verbose=VERBOSE)
+    net.fit(*train, batch_size=64, epochs=epochs, callbacks=[ki.ShortBar("loss")], verbose=VERBOSE)
     return net
 
 
@@ -89,7 +89,7 @@ def judge(train, test, epochs, seed):
     ensemble = train_ensemble(train, epochs, seed)
     balanced = ensemble.predict(x, verbose=0)[:, 0].astype("float64")
     # The members saw as many rare rows as others. The test rows, like the training rows, hold 1 % of them.
-    honest = ki.correct_prior(balanced, ensemble.train_prior, true_prior=float(train[1].mean()))
+    honest = ki.correct_prior(balanced, ensemble.train_prior, ki.class_prior(ki.count_classes(train[1])))
     figures = {}
     for name, p, decision in [
         ("plain net at 0.5", plain, plain > 0.5),
@@ -106,9 +106,8 @@ def judge(train, test, epochs, seed):
 def draw(y, probabilities):
     figure, axes = plt.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
     for ax, (when, p) in zip(axes, probabilities.items(), strict=True):
-        plot_reliability(y, p, ax=ax, strategy="quantile")
-        title = f"Ensemble {when} prior correction, Brier score {brier_score_loss(y, p):.4f}"
-        ax.set_title(title, pad=34)  # above the legend
+        plot_reliability(y, p, ax=ax, scale="log", num_bins=8)
+        ax.set_title(f"Ensemble {when} prior correction, Brier score {brier_score_loss(y, p):.4f}")
     return figure
 
 

@@ -13,7 +13,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from common import VERBOSE, ShortBar, at_least, parser_of, print_table, save
+from common import VERBOSE, at_least, parser_of, print_table, save
 
 # isort: split
 import keras
@@ -100,7 +100,7 @@ def main():
             shuffle=False,
             validation_data=held_out,
             validation_batch_size=4096,
-            callbacks=[memory, ShortBar("loss", "recall", "val_recall")],
+            callbacks=[memory, ki.ShortBar("loss", "recall", "val_recall")],
             verbose=VERBOSE,
         )
         counts, drawn = sampler.class_counts, sampler.exposure
@@ -111,14 +111,14 @@ def main():
     print_table(
         ["class", "rows in files", "rows drawn", "mean probability", "corrected", "in the data"],
         [
-            [name, int(counts[i] / arguments.epochs), int(drawn[i])]
+            [name, int(counts[i]), int(drawn[i])]
             + [float(shares[:, i].mean()) for shares in (probabilities, honest, np.eye(2)[y])]
             for i, name in enumerate(NAMES)
         ],
     )
     growth = memory.peak[-1] - memory.peak[0]
     print(f"Peak memory after the first epoch {memory.peak[0]:.0f} MB, after the last {growth:+.0f} MB")
-    save(plot_precision_recall(y, probabilities, NAMES), arguments.output, "streaming_precision_recall.png")
+    save(plot_precision_recall(y, probabilities, class_names=NAMES), arguments.output, "streaming_precision_recall.png")
 
 
 if __name__ == "__main__":

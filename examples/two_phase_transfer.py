@@ -7,7 +7,7 @@ same epochs without phases. The order was chosen among four on these test images
     python examples/two_phase_transfer.py
 """
 
-from common import VERBOSE, ShortBar, parser_of, print_table, save
+from common import VERBOSE, parser_of, print_table, save
 
 # isort: split
 import keras
@@ -63,13 +63,13 @@ def train(backbone_weights, plenty, few, test, epochs, seed, phases):
     sampler = ki.ArraySampler(*few, batch_size=16, target="natural", class_names=NAMES, seed=seed)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile(keras.optimizers.Adam(3e-3), loss, metrics=[ki.PerClassRecall(5, class_names=NAMES)])
-    callbacks = [ShortBar("loss", "val_recall")]
+    callbacks = [ki.ShortBar("loss", "val_recall")]
     if phases:
         callbacks.append(
             ki.PhasedTraining(
                 [
                     ki.Phase(0, target="natural"),
-                    ki.Phase(2 * epochs // 3, target="balanced", trainable="head", learning_rate=0.01),
+                    ki.Phase(2 * epochs // 3, target="balanced", freeze=True, unfreeze="head", learning_rate=0.01),
                 ],
                 sampler,
                 verbose=1,
@@ -104,7 +104,7 @@ def main():
     print_table(["recall on test images", *NAMES, "mean", "worst"], rows)
     figure, axes = plt.subplots(1, 2, figsize=(14, 4.8), layout="constrained")
     for ax, (name, history) in zip(axes, histories.items(), strict=True):
-        plot_per_class_history(history, "val_recall", NAMES, ax=ax)
+        plot_per_class_history(history, name="val_recall", class_names=NAMES, ax=ax)
         ax.set_title(name)
     save(figure, arguments.output, "two_phase_transfer.png")
 

@@ -45,7 +45,7 @@ def train(epochs, folder):
     strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before TensorFlow does anything else
     x, y = data()
     sampler = ki.ArraySampler(x, y, batch_size=BATCH_SIZE, epoch_size=STEPS * BATCH_SIZE, seed=0)
-    balancing = ki.ProgressiveSampling(sampler, epochs=epochs)
+    balancing = ki.ProgressiveSampling(sampler, end_epoch=epochs)
     batches = strategy.distribute_datasets_from_function(sampler.worker_dataset)
 
     with strategy.scope():

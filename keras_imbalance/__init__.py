@@ -1,138 +1,177 @@
 """Training Keras models on imbalanced classes: losses, rebalancing, callbacks and per-class metrics."""
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from keras_imbalance.addons import load_tensorflow_addons
-from keras_imbalance.callbacks import (
-    BackupAndRestore,
-    ClassifierRetraining,
-    DeferredReweighting,
-    DynamicSampling,
-    LearnableWeightScaling,
-    PerClassLogger,
-    PerClassTensorBoard,
-    Phase,
-    PhasedTraining,
-    ProgressiveSampling,
-    TrainingState,
-    TwoPhaseLearning,
-)
-from keras_imbalance.class_counts import class_prior, class_weights, count_classes, target_distribution
-from keras_imbalance.decisions import (
-    Temperature,
-    Thresholds,
-    correct_prior,
-    estimate_prior,
-    minimum_cost_decision,
-    tune_temperature,
-    tune_thresholds,
-)
-from keras_imbalance.ensemble import BalancedBagging
-from keras_imbalance.layers import ClassScaling, CosineDense, MinimumExpectedCost, PriorCorrection
-from keras_imbalance.losses import (
-    AsymmetricLoss,
-    ClassBalancedLoss,
-    CostMatrixLoss,
-    FocalLoss,
-    LDAMLoss,
-    LogitAdjustedLoss,
-)
-from keras_imbalance.metrics import (
-    BalancedAccuracy,
-    CohenKappa,
-    ConfusionMatrix,
-    ExpectedCost,
-    GeometricMean,
-    MacroF1,
-    MatthewsCorrelation,
-    PerClassAveragePrecision,
-    PerClassF1,
-    PerClassPrecision,
-    PerClassRecall,
-    PerClassReport,
-    PerClassSpecificity,
-)
-from keras_imbalance.reports import ClassificationReport, classification_report
-from keras_imbalance.retraining import layerwise_optimizer, tau_normalize
+# A saved model may hold what these rooms register, so importing the package is enough before loading one.
+from keras_imbalance import decisions, layers, losses, metrics
 from keras_imbalance.version import __version__
 
-if TYPE_CHECKING:
-    from keras_imbalance.sampling import SMOTE, ArraySampler, StreamSampler, remove_tomek_links, tomek_links
+if TYPE_CHECKING:  # what the table below says, for type checkers and editors
+    from keras_imbalance import callbacks, estimators, plots, sampling
+    from keras_imbalance._core import class_prior, class_weights, count_classes, target_distribution
+    from keras_imbalance._keras import load_tensorflow_addons
+    from keras_imbalance.callbacks import (
+        BackupAndRestore,
+        ClassifierRetraining,
+        DeferredReweighting,
+        DynamicSampling,
+        LearnableWeightScaling,
+        PerClassLogger,
+        PerClassTable,
+        PerClassTensorBoard,
+        Phase,
+        PhasedTraining,
+        ProgressiveSampling,
+        ShortBar,
+        TwoPhaseLearning,
+        layerwise_optimizer,
+    )
+    from keras_imbalance.decisions import (
+        MacroF1Decision,
+        MinimumCostDecision,
+        PriorCorrection,
+        Temperature,
+        Thresholds,
+        TradeoffCurve,
+        correct_prior,
+        estimate_prior,
+        minimum_cost_decision,
+        tradeoff_curve,
+        tune_macro_f1,
+        tune_temperature,
+        tune_thresholds,
+    )
+    from keras_imbalance.estimators import BalancedBagging, SampledClassifier
+    from keras_imbalance.layers import ClassScaling, CosineDense, fold_into_head, initial_bias, tau_normalize
+    from keras_imbalance.losses import (
+        AsymmetricLoss,
+        ClassBalancedLoss,
+        CostMatrixLoss,
+        FocalLoss,
+        LDAMLoss,
+        LogitAdjustedLoss,
+        TverskyLoss,
+        WeightedSum,
+    )
+    from keras_imbalance.metrics import (
+        BalancedAccuracy,
+        ClassificationReport,
+        CohenKappa,
+        ConfusionMatrix,
+        ExpectedCost,
+        GeometricMean,
+        MacroF1,
+        MatthewsCorrelation,
+        PerClassAUC,
+        PerClassAveragePrecision,
+        PerClassF1,
+        PerClassIoU,
+        PerClassPrecision,
+        PerClassPrecisionAtRecall,
+        PerClassRecall,
+        PerClassRecallAtPrecision,
+        PerClassReport,
+        PerClassSpecificity,
+        classification_report,
+    )
+    from keras_imbalance.sampling import (
+        SMOTE,
+        ArraySampler,
+        ClassSampler,
+        StreamSampler,
+        tomek_keep_indices,
+        tomek_links,
+    )
 
-__all__ = [
-    "SMOTE",
-    "ArraySampler",
-    "AsymmetricLoss",
-    "BackupAndRestore",
-    "BalancedAccuracy",
-    "BalancedBagging",
-    "ClassBalancedLoss",
-    "ClassScaling",
-    "ClassificationReport",
-    "ClassifierRetraining",
-    "CohenKappa",
-    "ConfusionMatrix",
-    "CosineDense",
-    "CostMatrixLoss",
-    "DeferredReweighting",
-    "DynamicSampling",
-    "ExpectedCost",
-    "FocalLoss",
-    "GeometricMean",
-    "LDAMLoss",
-    "LearnableWeightScaling",
-    "LogitAdjustedLoss",
-    "MacroF1",
-    "MatthewsCorrelation",
-    "MinimumExpectedCost",
-    "PerClassAveragePrecision",
-    "PerClassF1",
-    "PerClassLogger",
-    "PerClassPrecision",
-    "PerClassRecall",
-    "PerClassReport",
-    "PerClassSpecificity",
-    "PerClassTensorBoard",
-    "Phase",
-    "PhasedTraining",
-    "PriorCorrection",
-    "ProgressiveSampling",
-    "StreamSampler",
-    "Temperature",
-    "Thresholds",
-    "TrainingState",
-    "TwoPhaseLearning",
-    "__version__",
-    "class_prior",
-    "class_weights",
-    "classification_report",
-    "correct_prior",
-    "count_classes",
-    "estimate_prior",
-    "layerwise_optimizer",
-    "load_tensorflow_addons",
-    "minimum_cost_decision",
-    "remove_tomek_links",
-    "target_distribution",
-    "tau_normalize",
-    "tomek_links",
-    "tune_temperature",
-    "tune_thresholds",
-]
+# Every public name by the room that it comes from. It loads on first use.
+ROOM_OF = {
+    "SMOTE": "sampling",
+    "ArraySampler": "sampling",
+    "AsymmetricLoss": "losses",
+    "BackupAndRestore": "callbacks",
+    "BalancedAccuracy": "metrics",
+    "BalancedBagging": "estimators",
+    "ClassBalancedLoss": "losses",
+    "ClassSampler": "sampling",
+    "ClassScaling": "layers",
+    "ClassificationReport": "metrics",
+    "ClassifierRetraining": "callbacks",
+    "CohenKappa": "metrics",
+    "ConfusionMatrix": "metrics",
+    "CosineDense": "layers",
+    "CostMatrixLoss": "losses",
+    "DeferredReweighting": "callbacks",
+    "DynamicSampling": "callbacks",
+    "ExpectedCost": "metrics",
+    "FocalLoss": "losses",
+    "GeometricMean": "metrics",
+    "LDAMLoss": "losses",
+    "LearnableWeightScaling": "callbacks",
+    "LogitAdjustedLoss": "losses",
+    "MacroF1": "metrics",
+    "MacroF1Decision": "decisions",
+    "MatthewsCorrelation": "metrics",
+    "MinimumCostDecision": "decisions",
+    "PerClassAUC": "metrics",
+    "PerClassAveragePrecision": "metrics",
+    "PerClassF1": "metrics",
+    "PerClassIoU": "metrics",
+    "PerClassLogger": "callbacks",
+    "PerClassPrecision": "metrics",
+    "PerClassPrecisionAtRecall": "metrics",
+    "PerClassRecall": "metrics",
+    "PerClassRecallAtPrecision": "metrics",
+    "PerClassReport": "metrics",
+    "PerClassSpecificity": "metrics",
+    "PerClassTable": "callbacks",
+    "PerClassTensorBoard": "callbacks",
+    "Phase": "callbacks",
+    "PhasedTraining": "callbacks",
+    "PriorCorrection": "decisions",
+    "ProgressiveSampling": "callbacks",
+    "SampledClassifier": "estimators",
+    "ShortBar": "callbacks",
+    "StreamSampler": "sampling",
+    "Temperature": "decisions",
+    "Thresholds": "decisions",
+    "TradeoffCurve": "decisions",
+    "TverskyLoss": "losses",
+    "TwoPhaseLearning": "callbacks",
+    "WeightedSum": "losses",
+    "class_prior": "_core",
+    "class_weights": "_core",
+    "classification_report": "metrics",
+    "correct_prior": "decisions",
+    "count_classes": "_core",
+    "estimate_prior": "decisions",
+    "fold_into_head": "layers",
+    "initial_bias": "layers",
+    "layerwise_optimizer": "callbacks",
+    "load_tensorflow_addons": "_keras",
+    "minimum_cost_decision": "decisions",
+    "target_distribution": "_core",
+    "tau_normalize": "layers",
+    "tomek_keep_indices": "sampling",
+    "tomek_links": "sampling",
+    "tradeoff_curve": "decisions",
+    "tune_macro_f1": "decisions",
+    "tune_temperature": "decisions",
+    "tune_thresholds": "decisions",
+}
+ROOMS = ("callbacks", "decisions", "estimators", "layers", "losses", "metrics", "plots", "sampling")
+__all__ = [*ROOM_OF, *ROOMS, "__version__"]
 
-_SAMPLING = ("ArraySampler", "SMOTE", "StreamSampler", "remove_tomek_links", "tomek_links")
+
+def __getattr__(name: str) -> Any:
+    if name in ROOMS:
+        return import_module(f"{__name__}.{name}")
+    if name not in ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
-def __getattr__(name):
-    # Sampling is the one part that needs TensorFlow, whatever backend Keras runs on.
-    if name in _SAMPLING or name == "sampling":
-        import importlib
-
-        sampling = importlib.import_module("keras_imbalance.sampling")
-        return sampling if name == "sampling" else getattr(sampling, name)
-    raise AttributeError(f"module 'keras_imbalance' has no attribute {name!r}")
-
-
-def __dir__():
-    # Names that load on first use are completed like the others.
-    return sorted({*globals(), *_SAMPLING})
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""Checks that every public loss, metric and layer passes. `tests/test_common.py` runs the table over all of them.
+"""Checks that every public loss, metric and layer must pass. `tests/test_common.py` runs the table over all of them.
 
 A new public class is entered in the table of its kind; a test fails while one is missing.
 """
@@ -8,7 +8,7 @@ import pytest
 from loss_gradients import loss_and_gradient, shows_wrong_labels, to_float64
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 C = 4
 COUNTS = [400, 60, 30, 10]
@@ -22,15 +22,19 @@ SOFTMAX_LOSSES = {
     "ClassBalancedLoss of FocalLoss": lambda reduction="sum_over_batch_size", name=None, dtype=None, **kw: (
         ki.ClassBalancedLoss(
             COUNTS,
-            "effective_number",
+            scheme="effective_number",
             loss=ki.FocalLoss(from_logits=True, reduction=None, **kw),
             reduction=reduction,
             dtype=dtype,
         )
     ),
     "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss(COSTS, from_logits=True, **kw),
-    "CostMatrixLoss regularized": lambda **kw: ki.CostMatrixLoss(COSTS, "regularized", from_logits=True, **kw),
-    "CostMatrixLoss softmax_margin": lambda **kw: ki.CostMatrixLoss(COSTS, "softmax_margin", from_logits=True, **kw),
+    "CostMatrixLoss regularized": lambda **kw: ki.CostMatrixLoss(
+        COSTS, formulation="regularized", from_logits=True, **kw
+    ),
+    "CostMatrixLoss softmax_margin": lambda **kw: ki.CostMatrixLoss(
+        COSTS, formulation="softmax_margin", from_logits=True, **kw
+    ),
     "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss(COUNTS, from_logits=True, **kw),
     "LDAMLoss": lambda **kw: ki.LDAMLoss(COUNTS, scale=2.0, class_weights=[1, 2, 3, 4], **kw),
 }
@@ -38,10 +42,12 @@ SOFTMAX_LOSSES = {
 BINARY_LOSSES = {
     "FocalLoss": lambda **kw: ki.FocalLoss(gamma=1.5, alpha=0.25, from_logits=True, **kw),
     "ClassBalancedLoss": lambda **kw: ki.ClassBalancedLoss([90, 10], from_logits=True, **kw),
-    "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss([[0, 1], [5, 0]], "regularized", from_logits=True, **kw),
+    "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss(
+        [[0, 1], [5, 0]], formulation="regularized", from_logits=True, **kw
+    ),
     "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss([90, 10], from_logits=True, **kw),
     "LDAMLoss": lambda **kw: ki.LDAMLoss([90, 10], scale=2.0, class_weights=[1, 3], **kw),
-    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(1, 4, from_logits=True, **kw),
+    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(1, gamma_negative=4, from_logits=True, **kw),
 }
 # Each entry builds the loss for C sigmoid channels of logits.
 MULTI_LABEL_LOSSES = {
@@ -50,7 +56,18 @@ MULTI_LABEL_LOSSES = {
     "CostMatrixLoss": lambda **kw: ki.CostMatrixLoss([[0, 1], [5, 0]], from_logits=True, multi_label=True, **kw),
     "LogitAdjustedLoss": lambda **kw: ki.LogitAdjustedLoss(PAIRS, from_logits=True, multi_label=True, **kw),
     "LDAMLoss": lambda **kw: ki.LDAMLoss(PAIRS, scale=2.0, multi_label=True, **kw),
-    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(0, 4, from_logits=True, **kw),
+    "AsymmetricLoss": lambda **kw: ki.AsymmetricLoss(0, gamma_negative=4, from_logits=True, **kw),
+}
+# Each entry builds a loss of whole masks for softmax predictions of C channels.
+OVERLAP_LOSSES = {
+    "TverskyLoss": lambda **kw: ki.TverskyLoss(
+        0.3, beta=0.7, gamma=0.75, class_weight=[1, 2, 3, 4], from_logits=True, **kw
+    ),
+    "WeightedSum": lambda dtype=None, **kw: ki.WeightedSum(
+        [ki.TverskyLoss(from_logits=True, dtype=dtype, **kw), ki.FocalLoss(from_logits=True, dtype=dtype, **kw)],
+        weights=[1.0, 0.5],
+        dtype=dtype,
+    ),
 }
 # Each entry builds the metric for so many classes.
 METRICS = {
@@ -59,7 +76,15 @@ METRICS = {
     "PerClassF1": lambda *args, **kw: ki.PerClassF1(*args, beta=0.5, **kw),
     "PerClassSpecificity": ki.PerClassSpecificity,
     "PerClassReport": lambda *args, **kw: ki.PerClassReport(*args, metrics=("recall", "g_mean"), prefix="a_", **kw),
-    "PerClassAveragePrecision": lambda *args, **kw: ki.PerClassAveragePrecision(*args, num_bins=64, **kw),
+    "PerClassIoU": ki.PerClassIoU,
+    "PerClassAveragePrecision": lambda *args, **kw: ki.PerClassAveragePrecision(*args, **{"num_bins": 64, **kw}),
+    "PerClassAUC": lambda *args, **kw: ki.PerClassAUC(*args, **{"num_bins": 64, "average": ("macro", "micro"), **kw}),
+    "PerClassRecallAtPrecision": lambda *args, **kw: ki.PerClassRecallAtPrecision(
+        *args, precision=0.6, **{"num_bins": 64, **kw}
+    ),
+    "PerClassPrecisionAtRecall": lambda *args, **kw: ki.PerClassPrecisionAtRecall(
+        *args, recall=0.6, **{"num_bins": 64, **kw}
+    ),
     "ConfusionMatrix": ki.ConfusionMatrix,
     "BalancedAccuracy": ki.BalancedAccuracy,
     "GeometricMean": lambda *args, **kw: ki.GeometricMean(*args, correction=0.01, **kw),
@@ -75,8 +100,11 @@ METRICS = {
 LAYERS = {
     "ClassScaling": lambda: ki.ClassScaling(),
     "CosineDense": lambda: ki.CosineDense(3),
-    "MinimumExpectedCost": lambda: ki.MinimumExpectedCost(COSTS),
+    "MacroF1Decision": lambda: ki.MacroF1Decision([1, 2, 3, 4], [0, 0.1, 0.2, 0.3], from_logits=True),
+    "MinimumCostDecision": lambda: ki.MinimumCostDecision(COSTS),
     "PriorCorrection": lambda: ki.PriorCorrection(COUNTS, [1, 2, 3, 4], from_logits=True),
+    "Temperature": lambda: ki.Temperature(1.5, from_logits=True),
+    "Thresholds": lambda: ki.Thresholds([0.2, -0.1, 0.0, -0.1], kind="multi_class", score=0.5, rule="offsets"),
 }
 
 
@@ -95,7 +123,7 @@ def values(loss, y_true, y_pred, sample_weight=None):
 
 
 def check_label_forms(build):
-    """Ids, (N, 1), one-hot, any leading shape and any axis: the same losses, and each place its own."""
+    """Ids, (N, 1), one-hot, any leading shape and any axis: the same losses, and each position its own."""
     loss, per_axis = build(reduction=None), build(reduction=None, axis=1)
     labels, logits = softmax_batch()
     expected = values(loss, labels, logits)
@@ -103,17 +131,17 @@ def check_label_forms(build):
     for form in (labels[:, None], one_hot(labels), labels.astype("float32"), labels.astype("uint8")):
         np.testing.assert_allclose(values(loss, form, logits), expected, rtol=1e-5, atol=1e-7)
     for shape in ((12,), (3, 4), (2, 2, 3)):
-        places, channels = labels.reshape(shape), logits.reshape(*shape, C)
-        for form in (places, places[..., None], one_hot(places)):
+        at_positions, channels = labels.reshape(shape), logits.reshape(*shape, C)
+        for form in (at_positions, at_positions[..., None], one_hot(at_positions)):
             np.testing.assert_allclose(values(loss, form, channels), expected.reshape(shape), rtol=1e-5, atol=1e-7)
         if len(shape) > 1:
             moved = np.moveaxis(channels, -1, 1)
-            for form in (places, np.expand_dims(places, 1), one_hot(places, 1)):
+            for form in (at_positions, np.expand_dims(at_positions, 1), one_hot(at_positions, 1)):
                 np.testing.assert_allclose(values(per_axis, form, moved), expected.reshape(shape), rtol=1e-5, atol=1e-7)
 
 
 def check_equal_sides(build):
-    """Batch, height and width alike, where a wrong broadcast would pass the shapes unnoticed."""
+    """Batch, height and width alike, where a wrong broadcast would go unnoticed."""
     loss = build(reduction=None)
     labels, logits = softmax_batch((C, C, C), seed=1)
     expected = values(loss, labels.reshape(-1), logits.reshape(-1, C)).reshape(C, C, C)
@@ -125,10 +153,12 @@ def check_equal_sides(build):
 
 
 def check_soft_labels(build):
-    """A soft label that is one-hot after all is the hard label; smoothing equals smoothed labels."""
+    """A soft label that is one-hot after all is the hard label; smoothing equals labels smoothed towards the class prior."""
     labels, logits = softmax_batch()
-    smoothed = one_hot(labels) * 0.9 + 0.1 / C
-    if not isinstance(build(), ki.ClassBalancedLoss):  # its weights follow the label as given, not as smoothed
+    towards = np.array(getattr(build(), "class_counts", np.ones(C)))
+    smoothed = one_hot(labels) * 0.9 + 0.1 * towards / towards.sum()
+    # Weights and costs follow the label as given, not as smoothed.
+    if not isinstance(build(), ki.ClassBalancedLoss) and getattr(build(), "formulation", "") != "regularized":
         by_loss = values(build(reduction=None, label_smoothing=0.1), labels, logits)
         np.testing.assert_allclose(by_loss, values(build(reduction=None), smoothed, logits), rtol=1e-5)
     gradient = loss_and_gradient(build(reduction="sum"), smoothed.astype("float32"), logits)[1]
@@ -136,7 +166,7 @@ def check_soft_labels(build):
 
 
 def check_ignored(build, ignored):
-    """A masked batch equals the batch without the ignored places, whatever they hold, in loss and gradient."""
+    """A masked batch equals the batch without the ignored positions, whatever they hold, in loss and gradient."""
     labels, logits = softmax_batch()
     kept = np.arange(12) % 3 != 0
     marked = np.where(kept, labels, ignored)
@@ -157,13 +187,14 @@ def check_ignored(build, ignored):
 
 
 def check_reductions(build, labels, logits):
-    """Reductions and sample weights follow Keras's rules."""
+    """Reductions and sample weights follow Keras's rules; a sum is one over labels as well."""
+    labels_a_row = labels.shape[-1] if labels.ndim == 2 else 1
     rows = values(build(reduction=None), labels, logits)
     weights = np.random.default_rng(3).uniform(0.1, 2, len(rows))
     for given in (weights, weights[:, None]):
         np.testing.assert_allclose(values(build(reduction=None), labels, logits, given), rows * weights, rtol=1e-5)
     expected = {
-        "sum": (rows.sum(), (rows * weights).sum()),
+        "sum": (labels_a_row * rows.sum(), labels_a_row * (rows * weights).sum()),
         "mean": (rows.mean(), (rows * weights).mean()),
         "sum_over_batch_size": (rows.mean(), (rows * weights).mean()),
         "mean_with_sample_weight": (rows.mean(), (rows * weights).sum() / weights.sum()),
@@ -180,13 +211,13 @@ def check_empty(build, labels, logits):
 
 
 def check_keras_mask(build, labels, logits):
-    """Places that a Keras mask hides count nowhere."""
+    """Positions that a Keras mask hides count nowhere."""
     features = np.concatenate([logits, logits, np.zeros_like(logits)]).reshape(3, len(logits), -1)[:, :4]
-    places = np.stack([labels[:4], labels[:4], labels[4:8]])
+    masks = np.stack([labels[:4], labels[:4], labels[4:8]])
     model = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Masking(0.0)])
     model.add(keras.layers.Dense(logits.shape[-1], kernel_initializer="identity"))
     model.compile("sgd", loss=build())
-    masked = model.evaluate(features, places, verbose=0)
+    masked = model.evaluate(features, masks, verbose=0)
     np.testing.assert_allclose(masked, values(build(), labels[:4], logits[:4]), rtol=1e-4)
 
 
@@ -218,7 +249,7 @@ def check_jit(build, labels, logits):
 
 
 def check_fit_on_one_hot(build, labels, logits):
-    """One-hot labels train like ids, metrics beside the loss."""
+    """One-hot labels train like ids, also with metrics."""
     found = []
     for given in (labels, one_hot(labels)):
         keras.utils.set_random_seed(0)
@@ -239,7 +270,7 @@ def check_mixed_precision(build, labels, logits):
 
 
 def check_wrong_labels(build, labels, logits):
-    """A label that is none raises where it can be seen, and shows as NaN where a compiled graph cannot raise."""
+    """An invalid label raises where it can be seen, and shows as NaN where a compiled graph cannot raise."""
     wrong = labels.copy()
     wrong[1] = 99
     with pytest.raises(ValueError, match="y_true"):
@@ -285,8 +316,8 @@ def check_metric_weights_and_ignored(build, labels, predictions):
     expected = metric_values(build(C), labels[kept], predictions[kept])
     for weights in (kept * 1.0, kept[:, None] * 1.0):
         assert_equal_values(metric_values(build(C), labels, predictions, weights), expected)
-    places = metric_values(build(C), labels.reshape(3, 4), predictions.reshape(3, 4, C), kept.reshape(3, 4) * 1.0)
-    assert_equal_values(places, expected)
+    positions = metric_values(build(C), labels.reshape(3, 4), predictions.reshape(3, 4, C), kept.reshape(3, 4) * 1.0)
+    assert_equal_values(positions, expected)
     for ignored in (-1, 255):
         marked = np.where(kept, labels, ignored)
         assert_equal_values(metric_values(build(C, ignore_class=ignored), marked, predictions), expected)
@@ -346,7 +377,7 @@ def check_metric_mixed_precision(build, labels, predictions):
 
 
 def check_metric_bad_input(build, labels, predictions):
-    """Labels that are none raise where they can be seen and show as NaN in a compiled graph, as do NaN predictions."""
+    """Invalid labels raise where they can be seen and show as NaN in a compiled graph, as do NaN predictions."""
     wrong = labels.copy()
     wrong[1] = 99
     soft = one_hot(labels) * 0.9 + 0.1 / C

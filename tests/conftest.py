@@ -1,6 +1,7 @@
 """Settings that must stand before Keras is imported, and what all tests share."""
 
 import os
+import re
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -12,8 +13,8 @@ settings.register_profile("ci", derandomize=True, print_blob=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-# Examples in docstrings of what needs Keras 3, which says so itself on tf-keras.
-NEED_KERAS_3 = ("BalancedBagging", "layerwise_optimizer")
+# An example in a docstring that imports Keras itself means Keras 3.
+IMPORTS_KERAS = re.compile(r"import keras\b|from keras\b")
 
 
 def pytest_collection_modifyitems(items):
@@ -22,7 +23,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if not isinstance(item, pytest.DoctestItem):
             continue
-        if IS_TF_KERAS and item.name.endswith(NEED_KERAS_3):
+        needs_keras_3 = any(IMPORTS_KERAS.match(example.source) for example in item.dtest.examples)
+        if IS_TF_KERAS and (needs_keras_3 or item.name.endswith("layerwise_optimizer")):
             item.add_marker(pytest.mark.skip(reason="tf-keras: needs Keras 3"))
         elif item.name.endswith("layerwise_optimizer"):
             item.add_marker(needs_multi_optimizer)

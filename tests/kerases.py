@@ -1,8 +1,10 @@
 """What one Keras has and another has not, for tests of a feature that is not in all of them."""
 
+import importlib.metadata
+
 import pytest
 
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 IS_TF_KERAS = not hasattr(keras, "ops")
 
@@ -12,6 +14,22 @@ HAS_MULTI_OPTIMIZER = hasattr(keras.optimizers, "MultiOptimizer")
 needs_multi_optimizer = pytest.mark.skipif(
     not HAS_MULTI_OPTIMIZER, reason="needs keras.optimizers.MultiOptimizer, new in Keras 3.15"
 )
+
+
+MISSING_ADDONS = [
+    name for name in ("tensorflow-addons", "tf-keras") if not list(importlib.metadata.distributions(name=name))
+]
+needs_addons = pytest.mark.skipif(
+    not IS_TF_KERAS or bool(MISSING_ADDONS),
+    reason=f"not installed: {', '.join(MISSING_ADDONS)}"
+    if MISSING_ADDONS
+    else "needs TF_USE_LEGACY_KERAS=1: this process runs Keras 3",
+)
+
+
+def examples(number):
+    """So many examples of shapes that differ, a tenth of them on JAX, which compiles every function for every shape anew."""
+    return max(3, number // 10) if not IS_TF_KERAS and keras.backend.backend() == "jax" else number
 
 
 def since_keras(version, why):

@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 
-from keras_imbalance.backend import kept_logits, keras, ops
+from keras_imbalance._keras import kept_logits, keras, ops
 
 BACKEND = keras.backend.backend()
 
@@ -60,7 +60,7 @@ def second_derivatives(loss, y_true, y_pred):
 
 
 def compiled(function):
-    """The function of tensors as one compiled graph, in which no value can be looked at."""
+    """The function of tensors as one compiled graph, in which no value can be read."""
     if BACKEND == "tensorflow":
         import tensorflow as tf
 
@@ -87,18 +87,18 @@ def keeps_logits_in_fit():
     """Whether Keras hands a loss the logits of an activation in fit; a traced array of JAX cannot carry them."""
     kept = []
 
-    def look(y_true, y_pred):
+    def probe(y_true, y_pred):
         kept.append(kept_logits(y_pred) is not None)
         return ops.mean(y_pred)
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="sigmoid")])
-    model.compile("sgd", look)
+    model.compile("sgd", probe)
     model.evaluate(np.ones((1, 1)), np.ones((1, 1)), verbose=0)
     return kept[-1]  # the first may be a call on shapes alone
 
 
 def shows_wrong_labels(evaluate):
-    """Whether labels that are none do not pass unseen: as an error where values can be read, as NaN from a compiled graph."""
+    """Whether invalid labels are noticed: as an error where values can be read, as NaN from a compiled graph."""
     try:
         found = evaluate()
     except ValueError as error:

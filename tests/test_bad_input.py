@@ -28,8 +28,8 @@ def sampler(**arguments):
     return ArraySampler(X, Y, **arguments)
 
 
-def set_distribution(shares):
-    sampler().distribution = shares
+def set_target(target):
+    sampler().target = target
 
 
 def update(metric, labels, predictions, weights=None):
@@ -47,47 +47,66 @@ BAD_COSTS = [
     [[0, INF], [1, 0]],
     [["0", "1"], ["1", "0"]],
 ]
-BAD_LABELS = [[0, -1], [0, 1.5], [0, NAN], [[0.5, 0.5], [1, 0]], [[1, 1], [1, 0]], ["a", "b"], np.zeros((2, 2, 2)), 3]
+BAD_LABELS = [[0, -1], [0, 1.5], [0, NAN], [[0.5, 0.5], [1, 0]], [[1, 1], [1, 0]], ["1", "2"], np.zeros((2, 2, 2)), 3]
 
 TABLE = [
-    *[(lambda c=c: class_weights(c), "`counts` must") for c in BAD_COUNTS],
-    *[(lambda c=c: class_prior(c), "`counts` must") for c in BAD_COUNTS],
+    *[(lambda c=c: class_weights(c), "`class_counts` must") for c in BAD_COUNTS],
+    *[(lambda c=c: class_prior(c), "`class_counts` must") for c in BAD_COUNTS],
     *[(lambda c=c: ClassBalancedLoss(c), "`class_counts` must") for c in BAD_COUNTS],
-    *[(lambda c=c: target_distribution(c, "natural"), "`counts` must") for c in ([5, -1], [5, NAN], [0, 0], [], [[5]])],
-    (lambda: class_weights([5, 5], "inverse"), "`scheme` must be one of"),
+    *[
+        (lambda c=c: target_distribution(c, "natural"), "`class_counts` must")
+        for c in ([5, -1], [5, NAN], [0, 0], [], [[5]])
+    ],
+    (lambda: class_weights([5, 5], scheme="inverse"), "`scheme` must be one of"),
     (lambda: class_weights([5, 5], normalize="mean"), "`normalize` must"),
-    *[(lambda b=b: class_weights([5, 5], "effective_number", beta=b), "`beta` must") for b in (1.0, -0.1, 2, NAN)],
+    *[
+        (lambda b=b: class_weights([5, 5], scheme="effective_number", beta=b), "`beta` must")
+        for b in (1.0, -0.1, 2, NAN)
+    ],
     *[(lambda s=s: target_distribution([5, 5, 5], s), "`target` must") for s in BAD_SHARES],
     *[(lambda t=t: target_distribution([5, 5], t), "`target`") for t in ("equal", -1, NAN, INF, None, True)],
     *[
         (lambda t=t: target_distribution([5, 5], t), "`target` must")
         for t in ({2: 0.5}, {0: -0.1}, {0: NAN}, {"a": 0.5}, {0: 1.2})
     ],
-    (lambda: target_distribution([5, 0], "balanced"), r"`target` must give the share 0 .* class \[1\]"),
     (lambda: target_distribution([5, 0], [0.5, 0.5]), r"`target` must give the share 0 .* class \[1\]"),
-    *[(lambda y=y: count_classes(y), "`labels`") for y in (*BAD_LABELS, [])],
-    (lambda: count_classes([0, 3], 3), "`labels` must hold class numbers from 0 below 3. Received: 3"),
+    *[(lambda y=y: count_classes(y), "`labels`") for y in (*BAD_LABELS, []) if np.ndim(y) < 3],
+    (lambda: count_classes([[0, 255]], ignore_class=1.5), "`ignore_class` must be None or a whole number"),
+    (lambda: count_classes([255, 255], ignore_class=255), "`labels` must hold at least one label that counts"),
+    (lambda: count_classes([[0, 1], [1, 0]], axis=2), "`axis` must be an axis of labels"),
+    (lambda: count_classes([[0, 2], [1, 0]], multi_label=True), r"`y_true` must hold hard labels"),
+    (lambda: count_classes([0, 3], num_classes=3), "`labels` must hold class ids from 0 below 3. Received: 3"),
     (lambda: count_classes(tf.data.Dataset.from_tensor_slices((X, Y)).repeat()), "`labels` must be a finite dataset"),
-    (lambda: count_classes([0, 2**40]), "`labels` must number the classes.*numpy.unique"),
+    (lambda: count_classes([0, 2**40]), "`labels` must hold class ids.*numpy.unique"),
     (
         lambda: count_classes(tf.data.Dataset.from_tensor_slices((X, Y.astype(str)))),
         "`labels` must be numbers.*StringLookup",
     ),
-    (lambda: count_classes(Y.astype(str)), "`labels` must be numbers.*numpy.unique.*class_names=names"),
-    *[(lambda n=n: count_classes(Y, n), "`num_classes` must be None or") for n in (2.0, 0, -1, True, "3", Y)],
+    (lambda: count_classes(Y.astype(str)), r"`labels` must be numbers .*labels\.astype\('int64'\).*`class_names`"),
+    (
+        lambda: count_classes(["a", "b"], class_names=["a", "c"]),
+        r"`class_names` must hold every name in `labels`, \['b'\]",
+    ),
+    *[
+        (lambda n=n: count_classes(Y, num_classes=n), "`num_classes` must be None or")
+        for n in (2.0, 0, -1, True, "3", Y)
+    ],
     (lambda: count_classes({0: 5, 1: 5}), "`labels` must be an array of labels. Received: <class 'dict'>"),
     (lambda: count_classes([[0], [0, 1]]), "`labels` must have rows of one length"),
-    (lambda: count_classes(Y.astype(object)), r"`labels` must be numbers.*labels\.astype\('int64'\)"),
-    (lambda: count_classes([[1, 1], [0, 1]]), r"`labels` of shape .*labels\.sum\(axis=0\)"),
-    (lambda: class_weights({0: 5, 1: 5}), "`counts` must .* in the order of the class numbers.*count_classes"),
-    (lambda: target_distribution({"a": 5, "b": 3}, "sqrt"), "`counts` must .* in the order of the class numbers"),
-    (lambda: target_distribution(["a", "b"], "sqrt"), "`counts` must hold one finite count per class"),
-    (lambda: class_weights(np.arange(100) % 2), r"`counts` must .*\[0 1 0 \.\.\. 1 0 1\].*count_classes\(labels\)"),
+    (lambda: count_classes([0, None]), r"`labels` must be numbers.*labels\.astype\('int64'\)"),
+    (lambda: count_classes([[1, 1], [0, 1]]), r"`labels` must be one-hot.*labels\.sum\(axis=0\)"),
+    (lambda: class_weights({0: 5, 1: 5}), "`class_counts` must .* in the order of the class ids.*count_classes"),
+    (lambda: target_distribution({"a": 5, "b": 3}, "sqrt"), "`class_counts` must .* in the order of the class ids"),
+    (lambda: target_distribution(["a", "b"], "sqrt"), "`class_counts` must hold one finite count per class"),
+    (
+        lambda: class_weights(np.arange(100) % 2),
+        r"`class_counts` must .*\[0, 1, 0.*\.\.\..*0, 1\].*count_classes\(labels\)",
+    ),
     # losses
     *[(lambda c=c: CostMatrixLoss(c), "`cost_matrix` must") for c in BAD_COSTS],
     (lambda: CostMatrixLoss(np.ones((2, 2)))(Y, np.full((8, 3), 1 / 3, "float32")), "`cost_matrix` must be 3 x 3"),
     (lambda: ClassBalancedLoss([5, 5])(Y, np.full((8, 3), 1 / 3, "float32")), "`class_counts` must"),
-    (lambda: FocalLoss()(Y + 1, np.full((8, 3), 1 / 3, "float32")), "`y_true` must hold class numbers"),
+    (lambda: FocalLoss()(Y + 1, np.full((8, 3), 1 / 3, "float32")), "`y_true` must hold class ids"),
     (lambda: FocalLoss()(Y[:4], np.full((8, 3), 1 / 3, "float32")), r"`y_true`.*\(4,\).*\(8, 3\)"),
     # metrics
     *[(lambda n=n: PerClassRecall(n), "`num_classes` must") for n in (1, 0, -2, 2.5, True, None, "3")],
@@ -101,8 +120,8 @@ TABLE = [
     *[(lambda i=i: PerClassF1(3, ignore_class=i), "`ignore_class` must") for i in (1.5, "a", True)],
     (lambda: update(PerClassF1(4), [0, 1], np.eye(3)[:2]), r"`num_classes` must be 3 .*num_classes=4"),
     (lambda: update(PerClassF1(3), [0, 1], [[0.5], [0.5]]), r"`num_classes` must be 2 .*num_classes=3"),
-    (lambda: update(PerClassF1(3), [0, 3], np.eye(3)[:2]), "`y_true` must hold class numbers"),
-    (lambda: update(PerClassF1(3), [0, 0.5], np.eye(3)[:2]), "`y_true` must hold whole class numbers"),
+    (lambda: update(PerClassF1(3), [0, 3], np.eye(3)[:2]), "`y_true` must hold class ids"),
+    (lambda: update(PerClassF1(3), [0, 0.5], np.eye(3)[:2]), "`y_true` must hold class ids, which are whole"),
     (lambda: update(PerClassF1(3), [[0.5, 0.5, 0]] * 2, np.eye(3)[:2]), "`y_true` must name one class a row"),
     (lambda: update(PerClassF1(2), [0.5, 1], [[0.5], [0.5]]), "`y_true` must name one class a row"),
     (lambda: update(PerClassF1(2), [2, 1], [[0.5], [0.5]]), r"`y_true` must lie in \[0, 1\]"),
@@ -110,26 +129,29 @@ TABLE = [
     (lambda: update(PerClassF1(3), [0, 1], np.eye(3)[:2], np.ones(3)), "`sample_weight` must"),
     # sampling
     *[(lambda y=y: ArraySampler(X[:2], y), "`y`") for y in BAD_LABELS],
-    (lambda: ArraySampler(X, Y[:7]), r"`x`, `y` and `sample_weight` must have the same number.*x of \[8\].*y of \[7\]"),
-    (lambda: ArraySampler((X, X[:5]), Y), r"`x`, `y` and `sample_weight` must have the same number.*\[5, 8\]"),
-    (lambda: ArraySampler(X, Y, np.ones(9)), r"must have the same number.*sample_weight of \[9\]"),
+    (lambda: ArraySampler(X, Y[:7]), r"`x` must have as many rows as.*x of \[8\].*y of \[7\]"),
+    (lambda: ArraySampler((X, X[:5]), Y), r"`x` must have as many rows as.*\[5, 8\]"),
+    (lambda: ArraySampler(X, Y, np.ones(9)), r"must have as many rows as.*sample_weight of \[9\]"),
     (lambda: ArraySampler(None, Y), "`x` must be an array"),
     (lambda: ArraySampler(5.0, Y), "`x` must be an array"),
     (lambda: ArraySampler({}, Y), "`x` must"),
-    (lambda: ArraySampler(X, (Y, Y)), "`y` is a nest of arrays: .*`classes`"),
-    (lambda: ArraySampler(X[:0], Y[:0]), "`x` and `y` must hold at least one row"),
+    (lambda: ArraySampler(X, (Y, Y)), "`y` must be one array.*`classes`"),
+    (lambda: ArraySampler(X[:0], Y[:0]), "`x` must hold at least one row"),
     (lambda: sampler(classes=Y[:5]), r"`classes` must hold the class of each of 8 rows.*\(5,\)"),
-    (lambda: sampler(classes=Y + 0.5), "`classes` must hold whole class numbers"),
-    (lambda: sampler(classes=Y - 1), "`classes` must hold class numbers"),
+    (lambda: sampler(classes=Y + 0.5), "`classes` must hold class ids, which are whole"),
+    (lambda: sampler(classes=Y - 1), "`classes` must hold class ids"),
     *[(lambda b=b: sampler(batch_size=b), "`batch_size` must") for b in (0, -1, 2.5, None, True, "8")],
     *[(lambda s=s: sampler(seed=s), "`seed` must") for s in (-1, 0.5, "a")],
     *[(lambda e=e: sampler(epoch_size=e), "`epoch_size` must") for e in (0, -5, 2.5, "full", None)],
     *[(lambda s=s: sampler(target=s), "`target`") for s in (*BAD_SHARES, "equal", None, {7: 0.1}, {0: NAN})],
-    *[(lambda s=s: set_distribution(s), "`distribution` must") for s in (*BAD_SHARES, "balanced", None, {0: 1.0}, 0.5)],
-    (lambda: ArraySampler(X, np.where(Y == 1, 3, Y)), r"`target` must give the share 0 .* class \[1\]"),
+    *[(lambda s=s: set_target(s), "`target` must") for s in (*BAD_SHARES, "equal", None)],
+    (
+        lambda: ArraySampler(X, np.where(Y == 1, 3, Y), target=[0.25] * 4),
+        r"`target` must give the share 0 .* class \[1\]",
+    ),
     *[(lambda n=n: sampler(class_names=n), "`class_names` must") for n in (["a", "a", "b"], "abc", ["a", "", "b"], [])],
-    (lambda: sampler(class_names=["a", "b"]), r"`y` must hold class numbers from 0 below 2.*"),
-    (lambda: sampler(class_names=["a", "b", "c", "d"]), r"`target` must give the share 0 .* class \[3\]"),
+    (lambda: sampler(class_names=["a", "b"]), r"`y` must hold class ids from 0 below 2.*"),
+    (lambda: sampler(class_names=list("abcd"), target={"d": 0.1}), r"`target` must give the share 0 .* class \[3\]"),
     (
         lambda: sampler(classes=np.array(["a", "b"])[Y % 2], class_names=["a", "c"]),
         r"`class_names` must hold every .*\['b'\]",
@@ -145,16 +167,19 @@ TABLE = [
     (lambda: DynamicSampling(sampler().dataset()), "`sampler` must be a sampler .*not the dataset"),
     *[(lambda f=f: DynamicSampling(sampler(), floor=f), "`floor` must") for f in (-0.1, 1.1, NAN)],
     *[(lambda m=m: DynamicSampling(sampler(), momentum=m), "`momentum` must") for m in (-0.1, 1, NAN)],
-    (lambda: DynamicSampling(sampler(), start_epoch=-1), "`start_epoch` must not be negative"),
-    (lambda: DynamicSampling(sampler(), start_epoch=3, stop_epoch=3), "`stop_epoch` must come after"),
+    (lambda: DynamicSampling(sampler(), start_epoch=-1), "`start_epoch` must be .* at least 0"),
+    (lambda: DynamicSampling(sampler(), start_epoch=3, end_epoch=3), "`end_epoch` must be .* at least 4"),
     (
         lambda: DynamicSampling(sampler(), monitor="f1").on_epoch_end(0, {"loss": 1}),
-        r"`f1/<class>`.*The logs hold: \['loss'\]",
+        r"`monitor` must .*`f1/<class>`.*\['loss'\].*Compile a per-class metric",
     ),
-    (lambda: TwoPhaseLearning(None, 3), "`sampler` must be a sampler"),
-    *[(lambda e=e: TwoPhaseLearning(sampler(), e), "`switch_epoch` must") for e in (0, -1, 1.5, True, None)],
+    (lambda: TwoPhaseLearning(None, switch_epoch=3), "`sampler` must be a sampler"),
     *[
-        (lambda f=f: TwoPhaseLearning(sampler(), 3, learning_rate_factor=f), "`learning_rate_factor` must")
+        (lambda e=e: TwoPhaseLearning(sampler(), switch_epoch=e), "`switch_epoch` must")
+        for e in (0, -1, 1.5, True, None)
+    ],
+    *[
+        (lambda f=f: TwoPhaseLearning(sampler(), switch_epoch=3, learning_rate_factor=f), "`learning_rate_factor` must")
         for f in (0, -1, NAN)
     ],
 ]

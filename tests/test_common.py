@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 KINDS = {
     "softmax": checks.SOFTMAX_LOSSES,
     "binary": checks.BINARY_LOSSES,
     "multi_label": checks.MULTI_LABEL_LOSSES,
 }
+OVERLAP = [("softmax", name) for name in checks.OVERLAP_LOSSES]
 ALL = [(kind, name) for kind, table in KINDS.items() for name in table]
 
 
@@ -29,7 +30,7 @@ def public(base):
 
 
 def test_every_public_loss_is_in_the_tables():
-    entered = {name.split()[0] for table in KINDS.values() for name in table}
+    entered = {name.split()[0] for table in (*KINDS.values(), checks.OVERLAP_LOSSES) for name in table}
     assert entered == public(keras.losses.Loss)
 
 
@@ -110,14 +111,37 @@ def test_loss(check, kind, name):
     check(KINDS[kind][name], *batch(kind))
 
 
+@pytest.mark.parametrize("name", checks.OVERLAP_LOSSES)
+@pytest.mark.parametrize(
+    "check",
+    [
+        checks.check_empty,
+        checks.check_fit_on_one_hot,
+        checks.check_jit,
+        checks.check_keras_mask,
+        checks.check_mixed_precision,
+        checks.check_wrong_labels,
+    ],
+)
+def test_loss_of_masks(check, name):
+    check(checks.OVERLAP_LOSSES[name], *batch("softmax"))
+
+
+@pytest.mark.parametrize("ignored", [255, -1])
+@pytest.mark.parametrize("name", checks.OVERLAP_LOSSES)
+def test_ignored_places_count_nowhere_in_masks(name, ignored):
+    checks.check_ignored(checks.OVERLAP_LOSSES[name], ignored)
+
+
 @pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
 def test_keras_mask(name):
     checks.check_keras_mask(checks.SOFTMAX_LOSSES[name], *batch("softmax"))
 
 
-@pytest.mark.parametrize(("kind", "name"), ALL)
+@pytest.mark.parametrize(("kind", "name"), [*ALL, *OVERLAP])
 def test_round_trip(kind, name, tmp_path):
-    checks.check_round_trip(KINDS[kind][name], *batch(kind), tmp_path / "model.keras")
+    build = {**KINDS[kind], **checks.OVERLAP_LOSSES}[name]
+    checks.check_round_trip(build, *batch(kind), tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("name", checks.LAYERS)
@@ -128,7 +152,8 @@ def test_layer_survives_saving_and_mixed_precision(name, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
     half = type(model.layers[0]).from_config({**model.layers[0].get_config(), "dtype": "mixed_float16"})
-    assert np.isfinite(ops.convert_to_numpy(half(x * 1e4)).astype("float32")).all()
+    outputs = ops.convert_to_numpy(half(ops.convert_to_tensor(x * 1e4)))
+    assert np.isfinite(outputs.astype("float32")).all()
 
 
 def metric_batch():
@@ -145,7 +170,7 @@ def metric_batch():
         checks.check_metric_label_forms,
         checks.check_metric_weights_and_ignored,
         checks.check_metric_batches,
-        checks.check_metric_jit,
+        pytest.param(checks.check_metric_jit, marks=[pytest.mark.slow, pytest.mark.every_backend]),
         checks.check_metric_mixed_precision,
         checks.check_metric_bad_input,
     ],

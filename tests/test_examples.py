@@ -11,6 +11,8 @@ import pytest
 from kerases import keras_3_only
 from matplotlib.image import imread
 
+import keras_imbalance as ki
+
 pytestmark = keras_3_only("the examples import Keras 3")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = ["text", "horizontal_line", "picture", "vertical_line", "graphic"]
@@ -88,7 +90,7 @@ def test_page_blocks_fits_a_terminal(page_blocks):
 
 def test_the_bar_of_an_epoch_fits_a_terminal(module, capsys):
     example = module("page_blocks")
-    bar = example.ShortBar(*example.SHOWN)
+    bar = ki.ShortBar(*example.SHOWN)
     bar.set_params({"verbose": 1, "epochs": 2, "steps": 43})
     bar.on_epoch_begin(0)
     bar.on_train_batch_end(0, {"loss": 0.5})

@@ -10,13 +10,17 @@ from keras_imbalance import (
     CosineDense,
     CostMatrixLoss,
     FocalLoss,
-    MinimumExpectedCost,
+    LogitAdjustedLoss,
+    MacroF1Decision,
+    MinimumCostDecision,
     PerClassF1,
     PerClassPrecision,
     PerClassRecall,
     PriorCorrection,
+    Temperature,
+    Thresholds,
 )
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 COSTS = [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [5.0, 3.0, 0.0]]
 LOSSES = [
@@ -24,6 +28,8 @@ LOSSES = [
     ClassBalancedLoss([70, 20, 10], scheme="effective_number", beta=0.99),
     ClassBalancedLoss([70, 20, 10], loss=FocalLoss(gamma=1.0, reduction=None)),
     ClassBalancedLoss([70, 20, 10], loss=keras.losses.SparseCategoricalCrossentropy(reduction="none")),
+    LogitAdjustedLoss([70, 20, 10], output_prior=[0.3, 0.3, 0.3]),
+    LogitAdjustedLoss([70, 20, 10], output_prior={0: 0.7, 2: 0.1, 1: 0.3}, name="of_mapping"),
     CostMatrixLoss(COSTS, formulation="regularized", weight=0.5, label_smoothing=0.1),
 ]
 METRICS = [
@@ -100,9 +106,13 @@ def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(lo
     [
         PriorCorrection(np.array([70, 20, 10]), [0.9, 0.09, 0.01], name="honest"),
         PriorCorrection([70, 20, 10], [0.9, 0.09, 0.01], from_logits=True, dtype="mixed_bfloat16"),
-        MinimumExpectedCost(np.array(COSTS), name="decision"),
-        MinimumExpectedCost((1 - np.eye(3)).tolist(), from_logits=True),
+        MinimumCostDecision(np.array(COSTS), name="decision"),
+        MinimumCostDecision((1 - np.eye(3)).tolist(), from_logits=True),
         CosineDense(3, kernel_initializer="ones"),
+        MacroF1Decision([1, 2, 3], [0.1, 0.2, 0.3], ratio=[1, 2, 1], expected_f1=0.5),
+        Temperature(2.5, loss=0.3),
+        Thresholds([0.5, -0.5, 0.0], kind="multi_class", score=0.4, cross_validated_score=0.3, rule="offsets"),
+        Thresholds([0.5, 0.2, 0.4], kind="multi_label", name="of_labels"),
     ],
     ids=lambda layer: layer.name,
 )

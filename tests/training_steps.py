@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 
 def row_numbers_and_labels(x, y):
@@ -36,12 +36,20 @@ class NewEpoch(keras.callbacks.Callback):
 
 
 def fitted_batches(
-    sampler, epochs, built=True, at_end=lambda epoch: None, loss="sparse_categorical_crossentropy", **kwargs
+    sampler,
+    epochs,
+    built=True,
+    at_end=lambda epoch: None,
+    loss="sparse_categorical_crossentropy",
+    data=None,
+    callbacks=(),
+    **kwargs,
 ):
-    """Per epoch the batches (row numbers, labels) that the training steps of `fit` saw."""
+    """Per epoch the batches (row numbers, labels) that the training steps of `fit` saw, of `sampler.dataset()` or `data`."""
     layers = [keras.layers.Input((1,))] if built else []
     model = Tapped([*layers, keras.layers.Dense(sampler.num_classes, activation="softmax")])
     object.__setattr__(model, "tap", [])
     model.compile("sgd", loss, jit_compile=False)  # JAX then runs the step as it is written
-    model.fit(sampler.dataset(), epochs=epochs, callbacks=[NewEpoch(model.tap, at_end)], verbose=0, **kwargs)
+    data = sampler.dataset() if data is None else data
+    model.fit(data, epochs=epochs, callbacks=[NewEpoch(model.tap, at_end), *callbacks], verbose=0, **kwargs)
     return model.tap

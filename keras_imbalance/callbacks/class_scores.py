@@ -1,25 +1,40 @@
-"""Scores of every class on held-out data in the middle of a fit, beside its running metrics."""
+"""Scores of every class in the middle of a fit: on held-out data, or from its logs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_imbalance import confusion
-from keras_imbalance.labels import class_ids
-from keras_imbalance.metrics.confusion_matrix import ConfusionMatrix
+from keras_imbalance._core import class_ids, invalid, log_names, shown
+from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
+from keras_imbalance.metrics import PerClassF1, functional
 
-SCORES: dict[str, Callable[[Any], Any]] = {
-    "f1": confusion.f_beta,
-    "recall": confusion.recall,
-    "precision": confusion.precision,
-    "specificity": confusion.specificity,
-    "g_mean": confusion.g_mean,
-}
+
+def logged_scores(logs: Mapping[str, Any], monitor: str, class_names: Sequence[str]) -> np.ndarray:
+    """The scores that a per-class metric logged, float64 `(C,)`.
+
+    Raises:
+        ValueError: when the logs lack a class, with the keys that they hold.
+
+    Example:
+    >>> logged_scores({"loss": 0.3, "val_f1/ok": 0.9, "val_f1/worn": 0.4}, "val_f1", ["ok", "worn"])
+    array([0.9, 0.4])
+    """
+    class_names = log_names(class_names) or []
+    missing = [name for name in class_names if f"{monitor}/{name}" not in logs]
+    if missing:
+        raise invalid(
+            "monitor",
+            f"name a metric that logs `{monitor}/<class>` for every class of the sampler",
+            received=f"logs without {shown(missing)}; they hold {shown(keys_of_metrics(logs))}",
+            remedy="Compile a per-class metric with that name and the sampler's class names, and pass validation_data to fit "
+            "for a key that starts with val_; or give DynamicSampling its own validation_data.",
+        )
+    return np.array([float(logs[f"{monitor}/{name}"]) for name in class_names])
 
 
 def class_scores(
-    model: Any, data: Any, num_classes: int, score: str, batch_size: int | None = None, threshold: float = 0.5
+    model: Any, data: Any, *, num_classes: int, score: str, batch_size: int | None = None, threshold: float = 0.5
 ) -> np.ndarray:
     """A score of every class on data that the model predicts now.
 
@@ -29,7 +44,7 @@ def class_scores(
         model: a model of one output, with one softmax over the classes or one sigmoid.
         data: as `check_validation_data` takes it.
         num_classes: number of classes C.
-        score: one of `SCORES`.
+        score: one of `metrics.functional.SCORES`.
         batch_size: rows of arrays that are predicted together. Defaults to None, what `predict` takes.
         threshold: for one sigmoid channel, above it is class 1. Defaults to 0.5.
 
@@ -39,45 +54,57 @@ def class_scores(
     Raises:
         ValueError: for predictions that are NaN or of several outputs, and labels that do not suit them.
     """
-    metric = ConfusionMatrix(num_classes, threshold=threshold)
+    metric = PerClassF1(num_classes, threshold=threshold, log_classes=False)  # for its counts
     for y, predictions, weights in _predicted(model, data, batch_size):
         if not hasattr(predictions, "shape"):
-            raise ValueError(
-                f"`validation_data` needs a model of one output. Received: predictions {type(predictions)}. For one of several "
-                "compile a per-class metric and name it as `monitor`."
-            )
-        if np.isnan(np.asarray(predictions, dtype=np.float32)).any():
-            raise ValueError(
-                "The predictions for `validation_data` must be numbers. Received: NaN. Stop at NaN losses with "
-                "keras.callbacks.TerminateOnNaN."
+            raise invalid(
+                "validation_data",
+                "come with a model of one output",
+                received=f"predictions {type(predictions)}",
+                remedy="For one of several outputs compile a per-class metric and name it as `monitor`.",
             )
         metric.update_state(y, predictions, weights)
-    counts = metric.matrix()
-    return np.where(confusion.support(counts) > 0, SCORES[score](counts), np.nan)
+    counts = metric.exact_tally()
+    if np.isnan(counts.tp).any():
+        raise invalid(
+            "validation_data",
+            "have predictions that are numbers",
+            received="NaN",
+            remedy="Stop at NaN losses with keras.callbacks.TerminateOnNaN.",
+        )
+    return np.where(functional.support(counts) > 0, functional.SCORES[score](counts), np.nan)
 
 
 def check_validation_data(data: Any, num_classes: int) -> None:
     """Raises unless `data` is a tuple of arrays `(x, y)` or `(x, y, sample_weight)`, or batches that can be read again."""
     if isinstance(data, (tuple, list)):
-        if len(data) not in (2, 3):
-            raise ValueError(
-                f"`validation_data` must be (x, y), (x, y, sample_weight) or a dataset. Received: {len(data)} parts."
-            )
-        x, y = data[:2]
-        lengths = {len(part) for part in (x, *data[1:]) if hasattr(part, "shape") and len(part.shape)}
-        if len(lengths) > 1:
-            raise ValueError(f"`validation_data` must hold arrays of one length. Received: lengths {sorted(lengths)}.")
-        if np.ndim(y) in (1, 2):
-            class_ids(y, num_classes, "validation_data")
+        _check_arrays(data, num_classes)
     elif isinstance(data, Iterator) or not (isinstance(data, Iterable) or hasattr(data, "__getitem__")):
-        raise ValueError(
-            "`validation_data` must be arrays (x, y) or batches that can be read again each epoch, such as a tf.data.Dataset. "
-            f"Received: {type(data)}. Make arrays or a dataset of a generator first."
+        raise invalid(
+            "validation_data",
+            "be arrays (x, y) or batches that can be read again each epoch, such as a tf.data.Dataset",
+            received=str(type(data)),
+            remedy="Make arrays or a dataset of a generator first.",
         )
     elif hasattr(data, "cardinality") and int(data.cardinality()) == -1:
-        raise ValueError(
-            "`validation_data` must be finite. Received: an infinite dataset. Limit it with `.take(batches)`."
+        raise invalid(
+            "validation_data", "be finite", received="an infinite dataset", remedy="Limit it with `.take(batches)`."
         )
+
+
+def _check_arrays(data, num_classes):
+    if len(data) not in (2, 3):
+        raise invalid(
+            "validation_data", "be (x, y), (x, y, sample_weight) or a dataset", received=f"{len(data)} entries"
+        )
+    lengths = {len(part) for part in data if hasattr(part, "shape") and len(part.shape)}
+    if len(lengths) > 1:
+        raise invalid("validation_data", "hold arrays of one length", received=f"lengths {sorted(lengths)}")
+    if np.ndim(data[1]) in (1, 2):
+        labels = np.asarray(data[1])
+        if len(data) == 3 and np.shape(data[2])[:1] == labels.shape[:1] and np.size(data[2]) == len(labels):
+            labels = labels[np.reshape(data[2], -1) != 0]  # a row that does not count may hold anything
+        class_ids(labels, num_classes, "validation_data")
 
 
 def _predicted(model, data, batch_size):
@@ -88,8 +115,8 @@ def _predicted(model, data, batch_size):
     # What is shuffled anew in each reading is read once: rows and their labels come from one batch.
     for batch in _batches(data):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            raise ValueError(
-                f"`validation_data` must yield (x, y) or (x, y, sample_weight). Received: batches of {type(batch)}."
+            raise invalid(
+                "validation_data", "yield (x, y) or (x, y, sample_weight)", received=f"batches of {type(batch)}"
             )
         x, y, *weights = (_arrays(part) for part in batch)
         yield y, model.predict_on_batch(x), weights[0] if weights else None

@@ -2,58 +2,40 @@
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_imbalance.backend import fit_validates
-from keras_imbalance.callbacks.class_scores import SCORES, check_validation_data, class_scores
-from keras_imbalance.callbacks.ownership import claim
-from keras_imbalance.callbacks.sampling_callback import SamplingCallback, whole_epoch
+from keras_imbalance._core import Sampler, check_number, check_one_of, check_whole, invalid, shown
+from keras_imbalance.callbacks.class_scores import check_validation_data, class_scores, logged_scores
+from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
+from keras_imbalance.callbacks.ownership import set_target
+from keras_imbalance.callbacks.sampling_callback import SamplingCallback
+from keras_imbalance.callbacks.share_changes import describe_change
+from keras_imbalance.callbacks.state_schema import Kind, list_of, number, optional, whole
+from keras_imbalance.metrics import functional
 
 RULES = ("f1", "recall")
-COLUMNS = 100  # what a line of `verbose` fits in
 
 
-def per_class_values(logs: Mapping, monitor: str, class_names: list[str]) -> np.ndarray:
-    """The values that a per-class metric logged, float64 `(C,)`.
+def with_floor(weights: np.ndarray, floor: float, drawable: np.ndarray) -> np.ndarray:
+    """Shares in proportion to `weights` over the drawable classes, mixed with an equal share by `floor`.
 
-    Raises:
-        ValueError: when the logs lack a class, with the keys that they hold.
-    """
-    missing = [name for name in class_names if f"{monitor}/{name}" not in logs]
-    if missing:
-        raise ValueError(
-            f"The logs must hold `{monitor}/<class>` for every class of the sampler. Missing: {missing}. The logs hold: "
-            f"{sorted(logs)}. Compile a per-class metric with that name and the sampler's class names, and pass "
-            "validation_data to fit for a key that starts with val_; or give DynamicSampling its own validation_data."
-        )
-    return np.array([float(logs[f"{monitor}/{name}"]) for name in class_names])
-
-
-def inverse_performance(scores: np.ndarray, floor: float, drawable: np.ndarray | None = None) -> np.ndarray:
-    """The class distribution proportional to 1 - score, with a smallest share for every class.
-
-    p_j = floor / C + (1 - floor) (1 - s_j) / sum_k (1 - s_k). When every score is 1 the distribution is uniform.
+    p_j = floor / D + (1 - floor) w_j / sum_k w_k over the D drawable classes; equal shares where all weights are 0.
 
     Args:
-        scores: float64 `(C,)` in [0, 1].
+        weights: float64 `(C,)`, not negative.
         floor: part of an equal share that every class keeps, in [0, 1].
-        drawable: bool `(C,)`, classes that may be drawn; the others get 0. Defaults to all.
+        drawable: bool `(C,)`, classes that may be drawn; the others get 0.
 
     Returns:
         float64 `(C,)`, sum 1.
 
     Example:
-    >>> inverse_performance(np.array([1.0, 0.5, 0.0]), floor=0.0)
-    array([0.        , 0.33333333, 0.66666667])
+    >>> with_floor(np.array([0.0, 0.5, 1.5]), floor=0.3, drawable=np.array([True, True, True])).round(3).tolist()
+    [0.1, 0.275, 0.625]
     """
-    drawable = np.ones(len(scores), dtype=bool) if drawable is None else drawable
-    return with_floor(1 - np.clip(scores, 0.0, 1.0), floor, drawable)
-
-
-def with_floor(weights: np.ndarray, floor: float, drawable: np.ndarray) -> np.ndarray:
-    """The distribution in proportion to `weights` over the drawable classes, mixed with an equal share by `floor`."""
     even = drawable / drawable.sum()
     weights = np.where(drawable, weights, 0.0)
     total = weights.sum()
@@ -61,17 +43,19 @@ def with_floor(weights: np.ndarray, floor: float, drawable: np.ndarray) -> np.nd
 
 
 class DynamicSampling(SamplingCallback):
-    """Sets a sampler's class distribution after every epoch from how well each class does.
+    """Sets a sampler's target for the next epoch from how well each class does in this one.
 
     A class's new share is proportional to 1 - F1, mixed with an equal share by `floor` and with its old share by
-    `momentum`. It takes effect at the next epoch. Where every class is perfect, or all fail alike, the shares are equal.
+    `momentum`. Where every class is perfect, or all fail alike, the shares are equal. The scores come from the logs, so
+    compile a per-class metric and pass `validation_data` to fit, or give this callback its own. After training the sampler
+    has the target of before.
 
     A class without a score keeps its share: one that `validation_data` lacks, or whose score in the logs is NaN, as metrics
     with zero_division=nan log it. (With zero_division=0 a metric logs 0 for a class that the validation data lacks, and the
     class then counts as one that fails.) Epochs in which fit does not validate, for its `validation_freq`, change nothing.
 
     Args:
-        sampler: an `ArraySampler` whose `dataset()` is being fitted.
+        sampler: an `ArraySampler` or `StreamSampler` whose `dataset()` is fitted.
         monitor: name of a per-class metric in the logs; `{monitor}/{class}` is read for every class name of the sampler. With
             `validation_data`, the score that is computed: "val_f1", "val_recall", "val_precision", "val_specificity" or
             "val_g_mean". Defaults to None: "val_f1", or "val_recall" under the rule "recall".
@@ -80,10 +64,10 @@ class DynamicSampling(SamplingCallback):
             class without a score is not used. Defaults to "f1".
         floor: part of an equal share that every class keeps, in [0, 1], so that a class that is learnt is not forgotten.
             Defaults to 0.5.
-        momentum: weight of the old distribution in the new one, in [0, 1). Defaults to 0.5.
-        start_epoch: first epoch after which the distribution is set. Defaults to 0.
-        stop_epoch: epochs from this one on are left alone, e.g. for TwoPhaseLearning(switch_epoch=stop_epoch).
-            Defaults to None.
+        momentum: weight of the old shares in the new ones, in [0, 1). Defaults to 0.5.
+        start_epoch: the first epoch whose scores count; they set the target of the epoch after it. Defaults to 0.
+        end_epoch: the first epoch whose target is left alone, as for TwoPhaseLearning(sampler, switch_epoch=end_epoch).
+            Defaults to None: no end.
         validation_data: None, or data to compute the scores on in place of those in the logs: arrays `(x, y)` or
             `(x, y, sample_weight)`, or a finite dataset of such batches that can be read again each epoch. No metric has to be
             compiled, and the running ones are not touched. Defaults to None.
@@ -93,108 +77,122 @@ class DynamicSampling(SamplingCallback):
 
     Raises:
         ValueError: for arguments out of range; at the end of the first epoch with validation when the logs lack the monitored
-            keys, when no class has a score, or when the rule gives no weights.
+            keys, when no class has a score, or when the rule gives no weights; when training begins for another callback that
+            sets the target in the same epochs.
 
     Warns:
-        UserWarning: at the end of a fit in which no epoch had scores, and at the end of a first epoch that drew nothing from
-            this sampler, as where another one's dataset is fitted.
+        UserWarning: at the end of a first epoch without validation, at the end of a fit in which no epoch had scores, and at
+            the end of a first epoch that drew nothing from this sampler, as where another one's dataset is fitted.
 
     Attributes:
-        history: the distribution that each epoch drew from, a list of arrays `(C,)`; `plot_sampling_distribution` draws it.
+        history: the class shares that each epoch really drew, a list of arrays `(C,)`; `plot_sampling_distribution` draws it.
+        targets: the class shares that each epoch was asked for, likewise.
 
-    Example: `model.fit(sampler.dataset(), shuffle=False, validation_data=(x, y), callbacks=[DynamicSampling(sampler)])`.
+    Example:
+    >>> import keras, numpy as np
+    >>> from keras_imbalance import ArraySampler
+    >>> x, y = np.repeat([0.0, 1.0, 1.0], [40, 8, 2])[:, None], np.repeat([0, 1, 2], [40, 8, 2])
+    >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(3, activation="softmax")])
+    >>> model.compile("sgd", "sparse_categorical_crossentropy")
+    >>> model.set_weights([np.array([[-9.0, 9.0, 0.0]]), np.array([4.0, -4.0, -5.0])])  # class 2 is never found
+    >>> sampler = ArraySampler(x, y, batch_size=25, seed=0)
+    >>> dynamic = DynamicSampling(sampler, rule="recall", floor=0.3, momentum=0.0, validation_data=(x, y))
+    >>> _ = model.fit(sampler.dataset(), shuffle=False, epochs=2, callbacks=[dynamic], verbose=0)
+    >>> print(np.round(dynamic.targets, 3).tolist())
+    [[0.333, 0.333, 0.333], [0.1, 0.1, 0.8]]
 
     Reference: Pouyanfar et al., Dynamic Sampling in Convolutional Neural Networks for Imbalanced Data Classification, IEEE
     MIPR 2018. There F1 = 1 leaves a class without samples; `floor` prevents it.
     """
 
+    state_schema: ClassVar[Mapping[str, Kind]] = {
+        **SamplingCallback.state_schema,
+        "next": optional(list_of(number(least=0))),
+        "updates": whole(),
+    }
+
     def __init__(
         self,
-        sampler: Any,
+        sampler: Sampler,
+        *,
         monitor: str | None = None,
-        rule: str | Callable[[np.ndarray], Any] = "f1",
+        rule: Literal["f1", "recall"] | Callable[[np.ndarray], npt.ArrayLike] = "f1",
         floor: float = 0.5,
         momentum: float = 0.5,
         start_epoch: int = 0,
-        stop_epoch: int | None = None,
+        end_epoch: int | None = None,
         validation_data: Any = None,
         batch_size: int | None = None,
         threshold: float = 0.5,
         verbose: int = 0,
     ):
         super().__init__(sampler)
-        if not callable(rule) and rule not in RULES:
-            raise ValueError(
-                f"`rule` must be one of {RULES} or a function of the scores (C,). Received: rule={rule!r}."
-            )
+        self.rule = rule if callable(rule) else check_one_of(rule, "rule", RULES)
         if not (monitor is None or isinstance(monitor, str)):
-            raise ValueError(f"`monitor` must be None or the name of a metric. Received: monitor={monitor!r}.")
-        if not _is_number(floor) or not 0 <= floor <= 1:
-            raise ValueError(f"`floor` must be in [0, 1]. Received: floor={floor!r}.")
-        if not _is_number(momentum) or not 0 <= momentum < 1:
-            raise ValueError(f"`momentum` must be in [0, 1). Received: momentum={momentum!r}.")
-        if not _is_number(threshold):
-            raise ValueError(f"`threshold` must be a finite number. Received: threshold={threshold!r}.")
-        self.start_epoch = whole_epoch(start_epoch, "start_epoch")
-        self.stop_epoch = None if stop_epoch is None else whole_epoch(stop_epoch, "stop_epoch")
-        if self.stop_epoch is not None and self.stop_epoch <= self.start_epoch:
-            raise ValueError(
-                f"`stop_epoch` must come after `start_epoch`. Received: start_epoch={start_epoch}, stop_epoch={stop_epoch}."
-            )
-        self.rule = rule
+            raise invalid("monitor", "be None or the name of a metric", monitor)
         self.monitor = f"val_{'f1' if callable(rule) else rule}" if monitor is None else monitor
-        self.floor, self.momentum = float(floor), float(momentum)
+        self.floor = check_number(floor, "floor", 0, 1)
+        self.momentum = check_number(momentum, "momentum", 0, below=1)
+        self.start_epoch = check_whole(start_epoch, "start_epoch", 0)
+        self.end_epoch = check_whole(end_epoch, "end_epoch", self.start_epoch + 1, optional=True)
         self.validation_data = validation_data
-        self.batch_size = None if batch_size is None else whole_epoch(batch_size, "batch_size", least=1)
-        self.threshold = float(threshold)
-        self.verbose = verbose
-        self._number_set = 0  # how often the distribution was set in this fit
-        self._waiting = False  # whether an epoch had no scores
+        self.batch_size = check_whole(batch_size, "batch_size", 1, optional=True)
+        self.threshold = check_number(threshold, "threshold")
+        self.verbose = check_one_of(verbose, "verbose", (0, 1))
         if validation_data is not None:
             check_validation_data(validation_data, sampler.num_classes)
-            if self.monitor.removeprefix("val_") not in SCORES:
-                raise ValueError(
-                    f"`monitor` must be one of {tuple(f'val_{name}' for name in SCORES)} with `validation_data`. "
-                    f"Received: monitor={self.monitor!r}."
-                )
+            check_one_of(self.monitor, "monitor", [f"val_{name}" for name in functional.SCORES])
+        self._next: np.ndarray | None = None  # the target that the last scores ask for
+        self._updates = 0  # how often a target followed from scores in this fit
+        self._unvalidated = False  # whether an epoch had no scores
+
+    def own_epochs(self) -> tuple[int, int | None]:
+        # What follows from the scores of epoch `start_epoch` holds from the next one on.
+        return self.start_epoch + 1, self.end_epoch
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         super().on_train_begin(logs)
-        self._number_set, self._waiting = 0, False
-        # What is set after epoch `start_epoch` holds from the next one on.
-        claim(self.sampler, self, self.start_epoch + 1, self.stop_epoch, self.params)
+        self._next, self._updates, self._unvalidated = None, 0, False
 
-    def on_train_end(self, logs: Mapping | None = None) -> None:
-        super().on_train_end(logs)
-        if self._waiting and not self._number_set:
-            warnings.warn(
-                f"DynamicSampling never set the distribution: no epoch of this fit logged `{self.monitor}/<class>`. The last "
-                f"one logged {sorted(logs or {})}. Lower validation_freq, or give DynamicSampling its own validation_data.",
-                stacklevel=2,
-            )
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        super().on_epoch_begin(epoch, logs)
+        if self._next is not None:
+            set_target(self.sampler, self._next)
+            self._next = None
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_end(epoch, logs)
-        # What is set now holds for the next epoch: the last one that is ours sets nothing.
-        if epoch < self.start_epoch or (self.stop_epoch is not None and epoch + 1 >= self.stop_epoch):
+        if epoch < self.start_epoch or (self.end_epoch is not None and epoch + 1 >= self.end_epoch):
             return
         scores = self._scores(logs or {})
         if scores is None:
-            self._waiting = True
+            self._warn_of_no_validation(epoch, logs or {})
             return
         before = self.sampler.distribution
-        self.sampler.distribution = self.momentum * before + (1 - self.momentum) * self._wanted(scores, before)
-        self._number_set += 1
+        self._next = self.momentum * before + (1 - self.momentum) * self._wanted(scores, before)
+        self._updates += 1
         if self.verbose:
-            line = describe_change(epoch, self.sampler.class_names, before, self.sampler.distribution)
+            line = describe_change(epoch, self.sampler.class_names, before, self._next)
             print(f"\n{line}")  # noqa: T201, asked for by verbose
 
+    def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
+        if self._unvalidated and not self._updates:
+            warnings.warn(
+                f"DynamicSampling never set the target: no epoch of this fit logged `{self.monitor}/<class>`. The last one "
+                f"logged {shown(keys_of_metrics(logs or {}))}. Lower validation_freq, or give DynamicSampling its own "
+                "validation_data.",
+                stacklevel=2,
+            )
+
     def state_dict(self) -> dict:
-        return {**super().state_dict(), "number_set": self._number_set}
+        following = None if self._next is None else self._next.tolist()
+        return {**super().state_dict(), "next": following, "updates": self._updates}
 
     def load_state_dict(self, state: Mapping) -> None:
         super().load_state_dict(state)
-        self._number_set = int(state["number_set"])
+        self._next = None if state["next"] is None else np.asarray(state["next"], dtype=np.float64)
+        self._updates = int(state["updates"])
 
     def _scores(self, logs):
         """Score of every class `(C,)`, NaN for one without; None for an epoch without validation."""
@@ -202,25 +200,37 @@ class DynamicSampling(SamplingCallback):
             return class_scores(
                 self.model,
                 self.validation_data,
-                self.sampler.num_classes,
-                self.monitor.removeprefix("val_"),
-                self.batch_size,
-                self.threshold,
+                num_classes=self.sampler.num_classes,
+                score=self.monitor.removeprefix("val_"),
+                batch_size=self.batch_size,
+                threshold=self.threshold,
             )
-        validated = any(key.startswith("val_") for key in logs)
-        if self.monitor.startswith("val_") and not validated and fit_validates(self.model):
+        if self.monitor.startswith("val_") and not any(key.startswith("val_") for key in logs):
             return None
-        return per_class_values(logs, self.monitor, self.sampler.class_names)
+        return logged_scores(logs, self.monitor, self.sampler.class_names)
+
+    def _warn_of_no_validation(self, epoch, logs):
+        """Once a fit: whether it has validation data that it reads less often, a callback is not told."""
+        if not self._unvalidated and not self._updates:
+            warnings.warn(
+                f"DynamicSampling keeps the target: epoch {epoch + 1} had no validation, so its logs lack "
+                f"`{self.monitor}/<class>`. They hold {shown(keys_of_metrics(logs))}. Pass validation_data to fit or to "
+                "DynamicSampling, unless a later epoch validates, as with validation_freq.",
+                stacklevel=3,
+            )
+        self._unvalidated = True
 
     def _wanted(self, scores, before):
-        """The distribution that the scores ask for; a class without a score keeps its share."""
+        """The shares that the scores ask for; a class without a score keeps its share."""
         counts = self.sampler.class_counts
         drawable = (counts > 0) | (counts.sum() == 0)  # a stream that was not read yet knows no class
         scored = drawable & ~np.isnan(scores)
         if not scored.any():
-            raise ValueError(
-                f"`{self.monitor}` must be defined for at least one class of the sampler. Received: {scores}. Validate on data "
-                "that has the classes, and stop at NaN losses with keras.callbacks.TerminateOnNaN."
+            raise invalid(
+                "monitor",
+                "name a score that at least one class of the sampler has",
+                received=f"{self.monitor} of {scores}",
+                remedy="Validate on data that has the classes, and stop at NaN losses with keras.callbacks.TerminateOnNaN.",
             )
         kept = np.where(drawable & ~scored, before, 0.0)
         weights = self._rule_weights(scores, scored)
@@ -231,51 +241,12 @@ class DynamicSampling(SamplingCallback):
         if not callable(self.rule):
             return 1 - np.clip(np.where(scored, scores, 1.0), 0.0, 1.0)
         given = np.asarray(self.rule(scores.copy()))
-        weights = np.where(scored, given.astype(np.float64), 0.0) if _are_weights(given, scores) else np.full(1, np.nan)
+        fits = given.shape == scores.shape and given.dtype.kind in "biuf"
+        weights = np.where(scored, given.astype(np.float64), 0.0) if fits else np.full(1, np.nan)
         if not np.isfinite(weights).all() or (weights < 0).any() or weights.sum() <= 0:
-            raise ValueError(
-                f"`rule` must give a finite weight for each of {len(scores)} classes, not negative, not all 0. "
-                f"Received: {given} for the scores {scores}."
+            raise invalid(
+                "rule",
+                f"give a finite weight for each of {len(scores)} classes, not negative, not all 0",
+                received=f"{given} for the scores {scores}",
             )
         return weights
-
-
-def describe_change(epoch: int, class_names: list[str], before: np.ndarray, after: np.ndarray) -> str:
-    """A line of at most 100 columns about the shares before and after: of all classes, or of those that changed most.
-
-    Example:
-    >>> describe_change(0, ["ok", "worn"], np.array([0.5, 0.5]), np.array([0.25, 0.75]))
-    'Epoch 1: next class shares ok .500 -> .250, worn .500 -> .750'
-    """
-    start = f"Epoch {epoch + 1}: next class shares "
-    entries = [
-        f"{_short(name)} {_share(old)} -> {_share(new)}"
-        for name, old, new in zip(class_names, before, after, strict=True)
-    ]
-    line = start + ", ".join(entries)
-    if len(line) <= COLUMNS:
-        return line
-    # Python's sort keeps the order of classes among equal changes.
-    order = sorted(range(len(entries)), key=lambda i: -abs(after[i] - before[i]))
-    shown = len(entries)
-    while shown > 1 and len(line) > COLUMNS:
-        shown -= 1
-        line = start + ", ".join(entries[i] for i in order[:shown]) + f", and {len(entries) - shown} that change less"
-    return line
-
-
-def _is_number(value):
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    return number and bool(np.isfinite(value))
-
-
-def _are_weights(given, scores):
-    return given.shape == scores.shape and given.dtype.kind in "biuf"
-
-
-def _share(share):
-    return f"{share:.3f}".removeprefix("0")
-
-
-def _short(name, length=20):
-    return name if len(name) <= length else name[: length - 1] + "…"

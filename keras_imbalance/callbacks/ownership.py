@@ -1,98 +1,132 @@
-"""Who may set a sampler's distribution, and when: two callbacks that both did would undo each other in silence.
+"""Which callback sets a sampler's target, in which epochs, and what the target was before training.
 
-And whether the sampler is the one whose rows are trained on: what is set on another changes nothing, in silence too.
+Two callbacks that set it in the same epochs would undo each other in silence, so each claims its epochs when training begins.
+The first claim of a fit keeps the target of before; the last release puts it back, and so does the first claim of the next fit
+after one that was broken off. A target that somebody else has set since stays.
 """
 
-import warnings
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from keras_imbalance._core import Sampler, matched_losses
+from keras_imbalance.callbacks.matched_pair import follow_in_compiled_steps, warn_of_double_correction
 
-def check_sampler(sampler: Any) -> None:
-    """Raises unless `sampler` has a live distribution."""
-    known = ("distribution", "set_target", "class_counts", "class_names")
-    if isinstance(sampler, type) or not all(hasattr(sampler, name) for name in known):
-        received = f"the class {sampler.__name__}" if isinstance(sampler, type) else type(sampler)
+LEDGER = "_target_ledger"  # attribute of a sampler, while a fit that changes its target goes on
+
+
+@dataclass
+class Ledger:
+    """The claims of one fit on the target of a sampler.
+
+    Attributes:
+        fit: the parameters of the fit, one object that all its callbacks share.
+        before: the target before training.
+        latest: the target that the callbacks left last.
+        model: what is fitted.
+        warned: whether a loss that corrects once more was warned of.
+        claims: a tuple (callback, start_epoch, end_epoch) for each callback; `end_epoch` is None where there is no end.
+    """
+
+    fit: Any
+    before: Any
+    latest: Any
+    model: Any
+    warned: bool = False
+    claims: list[tuple] = field(default_factory=list)
+
+
+def claim(callback: Any, start_epoch: int, end_epoch: int | None = None) -> None:
+    """Enters `callback` as the one that sets the target of `callback.sampler` from `start_epoch` until before `end_epoch`.
+
+    Raises:
+        ValueError: when another callback of the same fit sets the target in some of these epochs, or where an epoch of fit is
+            not one of the sampler.
+    """
+    check_epochs(callback)
+    ledger = _ledger(callback.sampler, callback.params, callback.model)
+    for other, start, end in ledger.claims:
+        if (end_epoch is None or start < end_epoch) and (end is None or start_epoch < end):
+            raise ValueError(
+                "Two callbacks set the target of one sampler in the same epochs. Received: "
+                f"{_named(other, start, end)} and {_named(callback, start_epoch, end_epoch)}. Let one end where the other "
+                "starts: DynamicSampling(sampler, end_epoch=k) with TwoPhaseLearning(sampler, switch_epoch=k)."
+            )
+    ledger.claims.append((callback, start_epoch, end_epoch))
+    if callback.model is not None:
+        follow_in_compiled_steps(callback.model, callback.sampler)
+
+
+def check_epochs(callback: Any) -> None:
+    """Raises where fit's epochs have another number of batches than those of `callback.sampler`, as far as both are known."""
+    steps = (callback.params or {}).get("steps")
+    sampler = callback.sampler
+    batches = len(sampler) if hasattr(sampler, "__len__") else getattr(sampler, "num_batches", steps)
+    if steps is not None and steps != batches:
         raise ValueError(
-            f"`sampler` must be a sampler such as ArraySampler, not the dataset it makes. Received: {received}. Make it before "
-            "the callback, sampler = ArraySampler(x, y), and pass sampler.dataset() to fit."
+            f"{type(callback).__name__} sets the target of a sampler from epoch to epoch, so an epoch of fit must be one of "
+            f"the sampler. Received: {steps} batches an epoch of fit, {batches or 'one pass of a stream'} of the sampler. "
+            "Pass sampler.dataset() to fit without steps_per_epoch and .repeat(); for shorter or longer epochs build the "
+            f"sampler with epoch_size={steps} * "
+            "batch_size."
         )
 
 
-def claim(sampler: Any, owner: Any, start_epoch: int, stop_epoch: int | None, fit: Any) -> None:
-    """Enters `owner` as the one that sets the distribution of the epochs from `start_epoch` until before `stop_epoch`.
-
-    Args:
-        sampler: whose distribution it is.
-        owner: the callback.
-        start_epoch: first epoch whose distribution the owner sets.
-        stop_epoch: first epoch that it leaves alone; None for no end.
-        fit: something that all callbacks of one fit share; claims of other fits, which may have been broken off, are dropped.
-
-    Raises:
-        ValueError: when another callback of the same fit sets the distribution in some of these epochs.
-    """
-    claims = [entry for entry in sampler.owners if entry[0] is not owner and entry[3] is fit]
-    for other, start, stop, _ in claims:
-        if (stop_epoch is None or start < stop_epoch) and (stop is None or start_epoch < stop):
-            raise ValueError(
-                "Two callbacks set the class distribution of one sampler in the same epochs. Received: "
-                f"{_named(other, start, stop)} and {_named(owner, start_epoch, stop_epoch)}. Let one stop where the other "
-                "starts: DynamicSampling(stop_epoch=k) with TwoPhaseLearning(switch_epoch=k)."
-            )
-    sampler.owners = [*claims, (owner, start_epoch, stop_epoch, fit)]
+def claimed(callback: Any, epoch: int) -> bool:
+    """Whether a callback of this fit sets the target of `callback.sampler` in this epoch."""
+    ledger = getattr(callback.sampler, LEDGER, None)
+    claims = [] if ledger is None else ledger.claims
+    return any(start <= epoch and (end is None or epoch < end) for _, start, end in claims)
 
 
-def claimed(sampler: Any, epoch: int, fit: Any) -> bool:
-    """Whether a callback of this fit sets the distribution of this epoch."""
-    owners = [entry for entry in sampler.owners if entry[3] is fit]
-    return any((start is None or start <= epoch) and (stop is None or epoch < stop) for _, start, stop, _ in owners)
+def set_target(sampler: Sampler, target: Any) -> None:
+    """Sets the target of a sampler in the name of a callback."""
+    sampler.target = target
+    note_target(sampler)
 
 
-def release(sampler: Any, owner: Any) -> None:
-    """Withdraws the claim of `owner`."""
-    sampler.owners = [entry for entry in sampler.owners if entry[0] is not owner]
+def note_target(sampler: Sampler) -> None:
+    """Called at the beginning of an epoch, when a resumed run has its state: whatever the target is then, callbacks left it."""
+    ledger = getattr(sampler, LEDGER, None)
+    if ledger is None:
+        return
+    ledger.latest = sampler.target
+    matched_losses(sampler).follow(sampler.distribution)
+    if ledger.model is not None and not ledger.warned:
+        ledger.warned = warn_of_double_correction(ledger.model, sampler)
 
 
-class UnusedSampler:
-    """Warns when the first epoch of a fit drew no row from the sampler that a callback sets.
-
-    A sampler that does not count what it draws is left alone, and so is an epoch that was stopped, or one of a single batch,
-    which samplers do not count.
-
-    Args:
-        callback: the callback, whose `sampler`, `params` and `model` are those of the fit.
-    """
-
-    def __init__(self, callback: Any):
-        self._callback = callback
-        # At two moments: tf-keras may begin to draw before the epoch begins, and a resumed sampler draws what it drew before.
-        self._before: list[Any] | None = [self._drawn()]
-
-    def begin_epoch(self) -> None:
-        """Called when each epoch begins, after a resumed run has its state."""
-        if self._before is not None:
-            self._before.append(self._drawn())
-
-    def end_epoch(self) -> None:
-        """Called when each epoch ends; the first one tells."""
-        before, self._before = self._before, None
-        steps = self._callback.params.get("steps", 0)
-        if before is None or self._callback.model.stop_training or (steps is not None and steps < 2):
-            return
-        drawn = self._drawn()
-        if drawn is not None and all(np.array_equal(earlier, drawn) for earlier in before):
-            warnings.warn(
-                f"{type(self._callback).__name__} sets the class distribution of a sampler that drew no row in this epoch, so "
-                "the training does not see it. Received: a fit on other data. Pass `dataset()` of the callback's own sampler "
-                "to fit: model.fit(sampler.dataset(), shuffle=False, ...).",
-                stacklevel=3,
-            )
-
-    def _drawn(self):
-        return getattr(self._callback.sampler, "exposure", None)
+def release(callback: Any) -> None:
+    """Withdraws the claim of `callback`; the last one of a fit puts the target of before training back."""
+    sampler = callback.sampler
+    ledger = getattr(sampler, LEDGER, None)
+    if ledger is None:
+        return
+    ledger.claims = [entry for entry in ledger.claims if entry[0] is not callback]
+    if not ledger.claims:
+        _put_back(sampler, ledger)
 
 
-def _named(owner, start, stop):
-    return f"{type(owner).__name__} from epoch {start} " + ("on" if stop is None else f"until before {stop}")
+def _ledger(sampler, fit, model):
+    """The ledger of this fit on the sampler, a new one at its first claim."""
+    ledger = getattr(sampler, LEDGER, None)
+    if ledger is None or ledger.fit is not fit:
+        if ledger is not None:
+            _put_back(sampler, ledger)  # its fit was broken off
+        ledger = Ledger(fit, sampler.target, sampler.target, model)
+        setattr(sampler, LEDGER, ledger)
+    return ledger
+
+
+def _put_back(sampler, ledger):
+    """Ends a ledger: the target of before is back, unless somebody else has set one since."""
+    delattr(sampler, LEDGER)
+    target, latest = sampler.target, ledger.latest
+    if type(target) is type(latest) and np.array_equal(target, latest):
+        sampler.target = ledger.before
+        matched_losses(sampler).follow(sampler.distribution)
+
+
+def _named(owner, start, end):
+    return f"{type(owner).__name__} from epoch {start} " + ("on" if end is None else f"until before {end}")

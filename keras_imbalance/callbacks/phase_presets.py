@@ -1,24 +1,23 @@
 """What the literature trains in two phases, as presets of PhasedTraining."""
 
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-
-from keras_imbalance.callbacks.ownership import check_sampler
-from keras_imbalance.callbacks.phases import Phase, PhasedTraining, check_positive
-from keras_imbalance.layer_selection import as_list
+from keras_imbalance._core import Sampler, check_flag, check_number, check_sampler, check_whole, invalid
+from keras_imbalance.callbacks.layer_selection import as_list
+from keras_imbalance.callbacks.phase import Layers, Phase, Rate, Target
+from keras_imbalance.callbacks.phases import PhasedTraining
 
 
 class TwoPhaseLearning(PhasedTraining):
-    """Trains on resampled data, then fine-tunes on the original distribution at a lower learning rate.
+    """Trains on resampled data, then fine-tunes on the data as they are at a lower learning rate.
 
-    From epoch `switch_epoch` on the sampler draws the natural class distribution, the learning rate is multiplied and,
-    where asked, layers are frozen. See `PhasedTraining`, of which it is a preset.
+    From epoch `switch_epoch` on the sampler draws the natural class shares, the learning rate is multiplied and, on request,
+    layers freeze. A preset of `PhasedTraining`, which see for what holds after fit and with other callbacks.
 
     Args:
         sampler: a sampler whose `dataset()` is being fitted.
         switch_epoch: first epoch of the second phase, >= 1.
-        freeze: names of layers, patterns, or layers, to freeze in the second phase. Defaults to none.
+        freeze: layers that freeze in the second phase: layers, names, paths or patterns. Defaults to None.
         learning_rate_factor: what the learning rate is multiplied with in the second phase, > 0; 1 leaves it alone, which an
             optimizer whose rate follows a schedule needs. Defaults to 0.1.
         verbose: 1 prints a line when the second phase begins. Defaults to 0.
@@ -26,41 +25,50 @@ class TwoPhaseLearning(PhasedTraining):
     Raises:
         ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
 
-    Example: `model.fit(sampler.dataset(), shuffle=False, epochs=30, callbacks=[TwoPhaseLearning(sampler, switch_epoch=20)])`.
+    Example:
+    >>> import numpy as np
+    >>> from keras_imbalance import ArraySampler
+    >>> from keras_imbalance._keras import keras
+    >>> x, y = np.random.default_rng(0).normal(size=(60, 4)).astype("float32"), np.repeat([0, 1], [50, 10])
+    >>> sampler = ArraySampler(x, y, batch_size=20, seed=0)
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> callback = TwoPhaseLearning(sampler, switch_epoch=2, verbose=1)
+    >>> _ = model.fit(sampler.dataset(), shuffle=False, epochs=3, verbose=0, callbacks=[callback])
+    <BLANKLINE>
+    Epoch 3: target natural; learning rate x 0.1
 
     References: Havaei et al., Brain Tumor Segmentation with Deep Neural Networks, 2017; Buda et al., A Systematic Study of the
     Class Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
     """
 
-    argument = "freeze"
-
     def __init__(
         self,
-        sampler: Any,
+        sampler: Sampler,
+        *,
         switch_epoch: int,
-        freeze: Any = None,
+        freeze: Layers | None = None,
         learning_rate_factor: float = 0.1,
         verbose: int = 0,
     ):
         check_sampler(sampler)
-        _check_switch(switch_epoch)
-        check_positive(learning_rate_factor, "learning_rate_factor")
+        self.switch_epoch: int = check_whole(switch_epoch, "switch_epoch", 1)
+        check_number(learning_rate_factor, "learning_rate_factor", above=0)
         second = Phase(
             switch_epoch,
             target="natural",
-            frozen=freeze if freeze is None or as_list(freeze, "freeze") else None,
+            freeze=None if freeze is None else as_list(freeze, "freeze") or None,
             learning_rate_factor=None if learning_rate_factor == 1 else learning_rate_factor,
         )
         super().__init__([second], sampler, verbose=verbose)
-        self.switch_epoch = int(switch_epoch)
 
 
 class ClassifierRetraining(PhasedTraining):
     """Classifier re-training (cRT): learn the features on data as they are, then a new head on balanced classes.
 
-    Before epoch `switch_epoch` everything trains on the natural class distribution. From it on the head, with new initial
-    values, trains alone on `target`; the backbone is frozen, BatchNormalization statistics and all. See `PhasedTraining`, of
-    which it is a preset.
+    Before epoch `switch_epoch` everything trains on the natural class shares. From it on the head, with new initial values,
+    trains alone on `target`; the backbone is frozen, BatchNormalization statistics and all. A preset of `PhasedTraining`,
+    which see for what holds after fit and with other callbacks.
 
     Args:
         sampler: a sampler whose `dataset()` is being fitted.
@@ -75,46 +83,61 @@ class ClassifierRetraining(PhasedTraining):
     Raises:
         ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
 
-    Example: `callbacks=[ClassifierRetraining(sampler, switch_epoch=20, head="logits")]`.
+    Example:
+    >>> import numpy as np
+    >>> from keras_imbalance import ArraySampler
+    >>> from keras_imbalance._keras import keras
+    >>> x, y = np.random.default_rng(0).normal(size=(60, 4)).astype("float32"), np.repeat([0, 1], [50, 10])
+    >>> sampler = ArraySampler(x, y, batch_size=20, seed=0)
+    >>> layers = [keras.Input((4,)), keras.layers.Dense(8, name="backbone"), keras.layers.Dense(2, name="head")]
+    >>> model = keras.Sequential(layers)
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> callback = ClassifierRetraining(sampler, switch_epoch=2, head="head", verbose=1)
+    >>> _ = model.fit(sampler.dataset(), shuffle=False, epochs=3, verbose=0, callbacks=[callback])
+    <BLANKLINE>
+    Epoch 1: target natural
+    <BLANKLINE>
+    Epoch 3: target balanced; freeze all; unfreeze head; reinitialize head
 
     Reference: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020,
     https://arxiv.org/abs/1910.09217
     """
 
-    argument = "head"
+    argument_of: Mapping[str, str] = {"unfreeze": "head", "reinitialize": "head"}
 
     def __init__(
         self,
-        sampler: Any,
+        sampler: Sampler,
+        *,
         switch_epoch: int,
-        head: Any,
-        target: Any = "balanced",
-        learning_rate: Any = None,
+        head: Layers,
+        target: Target = "balanced",
+        learning_rate: Rate | None = None,
         reinitialize: bool = True,
         seed: int = 0,
         verbose: int = 0,
     ):
         check_sampler(sampler)
-        _check_switch(switch_epoch)
+        self.switch_epoch: int = check_whole(switch_epoch, "switch_epoch", 1)
         head = as_list(head, "head")
         if not head:
-            raise ValueError(f"`head` must name at least one layer. Received: head={head!r}.")
+            raise invalid("head", "name at least one layer", head)
         learn = Phase(
             switch_epoch,
             target=target,
-            trainable=head,
+            freeze=True,
+            unfreeze=head,
             learning_rate=learning_rate,
-            reinitialize=head if reinitialize else (),
+            reinitialize=head if check_flag(reinitialize, "reinitialize") else None,
         )
-        super().__init__([Phase(0, target="natural"), learn], sampler, seed, verbose)
-        self.switch_epoch = int(switch_epoch)
+        super().__init__([Phase(0, target="natural"), learn], sampler, seed=seed, verbose=verbose)
 
 
 class LearnableWeightScaling(PhasedTraining):
     """Learnable weight scaling (LWS): after training on data as they are, learn one factor per class on balanced classes.
 
     The model ends in a `layers.ClassScaling`, whose factors are 1 and frozen before epoch `switch_epoch`; from it on they alone
-    train. See `PhasedTraining`, of which it is a preset.
+    train. A preset of `PhasedTraining`, which see for what holds after fit and with other callbacks.
 
     Args:
         sampler: a sampler whose `dataset()` is being fitted.
@@ -127,33 +150,39 @@ class LearnableWeightScaling(PhasedTraining):
     Raises:
         ValueError: for arguments out of range, and when training begins as in `PhasedTraining`.
 
-    Example: `callbacks=[LearnableWeightScaling(sampler, switch_epoch=20)]`.
+    Example:
+    >>> import numpy as np
+    >>> from keras_imbalance import ArraySampler, ClassScaling
+    >>> from keras_imbalance._keras import keras
+    >>> x, y = np.random.default_rng(0).normal(size=(60, 4)).astype("float32"), np.repeat([0, 1], [50, 10])
+    >>> sampler = ArraySampler(x, y, batch_size=20, seed=0)
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), ClassScaling(name="scaling")])
+    >>> model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    >>> callback = LearnableWeightScaling(sampler, switch_epoch=2, scaling="scaling", verbose=1)
+    >>> _ = model.fit(sampler.dataset(), shuffle=False, epochs=3, verbose=0, callbacks=[callback])
+    <BLANKLINE>
+    Epoch 1: target natural; freeze scaling
+    <BLANKLINE>
+    Epoch 3: target balanced; freeze all; unfreeze scaling
 
     Reference: Kang et al., Decoupling Representation and Classifier for Long-Tailed Recognition, 2020,
     https://arxiv.org/abs/1910.09217
     """
 
-    argument = "scaling"
+    argument_of: Mapping[str, str] = {"freeze": "scaling", "unfreeze": "scaling"}
 
     def __init__(
         self,
-        sampler: Any,
+        sampler: Sampler,
+        *,
         switch_epoch: int,
-        scaling: Any = "class_scaling",
-        target: Any = "balanced",
-        learning_rate: Any = None,
+        scaling: Layers = "class_scaling",
+        target: Target = "balanced",
+        learning_rate: Rate | None = None,
         verbose: int = 0,
     ):
         check_sampler(sampler)
-        _check_switch(switch_epoch)
+        self.switch_epoch: int = check_whole(switch_epoch, "switch_epoch", 1)
         scaling = as_list(scaling, "scaling")
-        learn = Phase(switch_epoch, target=target, trainable=scaling, learning_rate=learning_rate)
-        super().__init__([Phase(0, target="natural", frozen=scaling), learn], sampler, verbose=verbose)
-        self.switch_epoch = int(switch_epoch)
-
-
-def _check_switch(switch_epoch):
-    if isinstance(switch_epoch, bool) or not isinstance(switch_epoch, (int, np.integer)) or switch_epoch < 1:
-        raise ValueError(
-            f"`switch_epoch` must be a whole number of at least 1. Received: switch_epoch={switch_epoch!r}."
-        )
+        learn = Phase(switch_epoch, target=target, freeze=True, unfreeze=scaling, learning_rate=learning_rate)
+        super().__init__([Phase(0, target="natural", freeze=scaling), learn], sampler, verbose=verbose)

@@ -1,44 +1,72 @@
 """Probabilities that fit another class prior than that of the training data."""
 
-import warnings
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_imbalance.decisions.checks import check_prior, check_probabilities, is_one_channel, two_channels
-from keras_imbalance.losses.base import check_number
-from keras_imbalance.metrics.checks import whole_number
+from keras_imbalance._core import (
+    channels_at_end,
+    check_flag,
+    check_names,
+    check_numbers,
+    check_probabilities,
+    check_shares,
+    check_table,
+    check_whole,
+    invalid,
+    is_one_channel,
+    log_ratio,
+)
+
+Shares = (
+    npt.ArrayLike | Mapping[int, float] | Mapping[str, float]
+)  # "balanced", or one share a class; `check_shares` has the rule
 
 
-def correct_prior(probabilities: Any, train_prior: Any, true_prior: Any) -> np.ndarray:
+def correct_prior(
+    probabilities: npt.ArrayLike,
+    train_prior: Shares,
+    true_prior: Shares,
+    *,
+    multi_label: bool = False,
+    class_names: Sequence[str] | None = None,
+    axis: int = -1,
+) -> np.ndarray:
     """Probabilities of a model trained under one class prior, as they are under another.
 
-    p_k true_k / train_k, rescaled to sum 1: log(true / train) added to the logits. For two classes and an undersampled
-    majority of which a share beta was kept this is beta p / (beta p - p + 1) (Dal Pozzolo et al., 2015). It holds when rows of
-    one class look alike in both places and only the shares of the classes differ, as after resampling.
+    After a correction do not decide at 0.5. A model trained on balanced batches finds the rare class at 0.5 because 0.5 there
+    stands for a much lower true probability; few corrected probabilities exceed 0.5, and recall at 0.5 falls. Decide by
+    `minimum_cost_decision`, or by the thresholds of `tune_thresholds` on corrected probabilities.
 
-    A correction comes with its threshold. A model trained on balanced batches finds the rare class at 0.5 because 0.5 there
-    stands for a much lower true probability; corrected probabilities are honest, few of them exceed 0.5, and recall at 0.5
-    falls. Decide by `minimum_cost_decision` or by the thresholds of `tune_thresholds` on corrected probabilities, not at 0.5.
+    The rule is p_k true_k / train_k, rescaled to sum 1: log(true / train) added to the logits. For two classes and an
+    undersampled majority of which a share beta was kept this is beta p / (beta p - p + 1) (Dal Pozzolo et al., 2015). It holds
+    where only the shares of the classes differ between training and use, and rows of one class look alike, as after resampling.
 
     Args:
         probabilities: `(N, C)` or `(..., C)`, rows that sum to 1; or the probability of class 1, `(N,)` or `(..., 1)`.
-        train_prior: share of each class in what the model was trained on, such as `sampler.distribution`: `(C,)`, rescaled to
-            sum 1, so that counts will do; with two classes also one number, the share of class 1. Of `BalancedBagging` its
-            `train_prior`, of other balanced draws 1 / C each; where class weights were used, the share times the weight.
-        true_prior: share of each class where the model is used, in the same form; `class_prior(counts)` of data not resampled,
-            or `estimate_prior`.
+        train_prior: the class shares that the probabilities speak for. "balanced", or one share a class: an array `(C,)`,
+            rescaled to sum 1, so that counts will do, or a mapping by class id or name. With a logit-adjusted loss they are
+            `loss.output_prior`, else what was drawn: `sampler.drawn_prior`, `BalancedBagging.train_prior`; with class weights
+            each share times its weight.
+        true_prior: the class shares where the model is used, in the same form: `class_prior(class_counts)` of data not
+            resampled, or `estimate_prior`. The share p of class 1 is written [1 - p, p]. "balanced" raises the recall of rare
+            classes: argmax of the result is post-hoc logit adjustment (Menon et al. 2021).
+        multi_label: whether the channels are independent sigmoids. Each prior then is `(2,)`, the shares of rows without and
+            with a label, for all labels, or `(C, 2)`. Defaults to False.
+        class_names: names that mappings may use, in the order of the class ids. Defaults to None.
+        axis: channel axis of the probabilities. Defaults to -1.
 
     Returns:
         float64 array of the shape of `probabilities`. What is exactly 0 or 1 stays so.
 
     Raises:
-        ValueError: for probabilities outside [0, 1] or rows that do not sum to 1, and for shares that are not positive.
+        ValueError: for probabilities outside [0, 1] or rows that do not sum to 1, for a bare number as a prior, and for shares
+            that are not positive.
 
     Example:
-    >>> balanced, fraud_is_rare = [0.5, 0.5], [0.99, 0.01]
     >>> probabilities = np.array([0.2, 0.6, 0.95])
-    >>> honest = correct_prior(probabilities, balanced, fraud_is_rare)
+    >>> honest = correct_prior(probabilities, train_prior="balanced", true_prior=[0.99, 0.01])
     >>> honest.round(4)
     array([0.0025, 0.0149, 0.161 ])
 
@@ -49,84 +77,45 @@ def correct_prior(probabilities: Any, train_prior: Any, true_prior: Any) -> np.n
     array([0, 1, 1])
 
     References: Saerens et al., Adjusting the Outputs of a Classifier to New a Priori Probabilities, 2002; Dal Pozzolo et al.,
-    Calibrating Probability with Undersampling for Unbalanced Classification, 2015.
+    Calibrating Probability with Undersampling for Unbalanced Classification, 2015; Menon et al., Long-Tail Learning via Logit
+    Adjustment, 2021, https://arxiv.org/abs/2007.07314
     """
-    p = check_probabilities(probabilities).astype(np.float64)
-    num_classes = 2 if is_one_channel(p) else p.shape[-1]
-    shift = log_ratio(train_prior, true_prior, num_classes)
+    given = channels_at_end(check_numbers(probabilities, "probabilities"), check_whole(axis, "axis"))
+    p = check_probabilities(given, check_flag(multi_label, "multi_label"), given=probabilities).astype(np.float64)
+    if multi_label:
+        shift = log_ratio_of_labels(train_prior, true_prior, p.shape[-1])
+    else:
+        num_classes = 2 if is_one_channel(p) else p.shape[-1]
+        names = check_names(class_names, num_classes)
+        shift = log_ratio(train_prior, true_prior, num_classes, class_names=names)
     with np.errstate(divide="ignore"):  # the logarithm of 0 is minus infinity, and comes back as 0
-        if is_one_channel(p):
-            return sigmoid(np.log(p) - np.log1p(-p) + (shift[1] - shift[0]))
-        return softmax(np.log(p) + shift)
+        if multi_label or is_one_channel(p):
+            corrected = sigmoid(np.log(p) - np.log1p(-p) + (shift[..., 1] - shift[..., 0]))
+        else:
+            corrected = softmax(np.log(p) + shift)
+    return corrected if p.ndim < 2 else np.moveaxis(corrected, -1, axis)
 
 
-def log_ratio(train_prior: Any, true_prior: Any, num_classes: int | None = None) -> np.ndarray:
-    """log(true / train) of each class, float64 `(C,)`: what prior correction adds to the logits."""
-    train = check_prior(train_prior, "train_prior", num_classes)
-    true = check_prior(true_prior, "true_prior", len(train))
-    return np.log(true) - np.log(train)
-
-
-def estimate_prior(
-    probabilities: Any, train_prior: Any, max_iterations: int = 10_000, tolerance: float = 1e-12
-) -> np.ndarray:
-    """The class prior of unlabelled rows, from the probabilities that a model gives them.
-
-    Expectation maximisation (Saerens et al., 2002): correct the probabilities to the prior believed so far, take their mean as
-    the new prior, and repeat. This climbs to the prior of highest likelihood. It asks for calibrated probabilities (see
-    `tune_temperature`) and for classes that look as they did in training.
+def log_ratio_of_labels(train_prior: Shares, true_prior: Shares, num_labels: int | None = None) -> np.ndarray:
+    """log(true / train) of each label's two classes, absent and set: `(C, 2)`, or `(2,)` where both priors are for all labels.
 
     Args:
-        probabilities: of the rows whose prior is wanted, as the model gives them, not corrected: `(N, C)`, or the probability
-            of class 1, `(N,)` or `(N, 1)`.
-        train_prior: share of each class in what the model was trained on; with two classes also one number, the share of
-            class 1.
-        max_iterations: most repetitions. Defaults to 10000.
-        tolerance: stops as soon as no prior can have a log-likelihood a row that is better by more. Defaults to 1e-12.
-
-    Returns:
-        float64 array `(C,)` that sums to 1; `(2,)` for one sigmoid. `correct_prior` takes it as `true_prior`, unless it is 0
-        for a class that is impossible in every row.
-
-    Raises:
-        ValueError: for probabilities that are none, no rows, and shares that are not positive.
-
-    Warns:
-        RuntimeWarning: when `max_iterations` did not suffice.
-
-    Example:
-    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.1, 0.9]])
-    >>> estimate_prior(probabilities, train_prior=[0.5, 0.5]).round(3)
-    array([0.757, 0.243])
-
-    Reference: Saerens et al., Adjusting the Outputs of a Classifier to New a Priori Probabilities, 2002.
+        train_prior: `(2,)`, `(C, 2)` or "balanced".
+        true_prior: the same.
+        num_labels: C, where it is known.
     """
-    p = two_channels(check_probabilities(probabilities).astype(np.float64))
-    p = p.reshape(-1, p.shape[-1])
-    if len(p) == 0:
-        raise ValueError("`probabilities` must hold at least one row. Received none.")
-    train = check_prior(train_prior, "train_prior", p.shape[1])
-    max_iterations = whole_number(max_iterations, 1, "max_iterations")
-    check_number(tolerance, "tolerance", 0)
-    likelihood = p / train
-    likelihood /= likelihood.max(axis=1, keepdims=True)
-    prior = train
-    for _ in range(max_iterations):
-        # Slope of the mean log-likelihood, which is concave and whose slopes weigh 1 in the mean over the prior: the largest
-        # slope less 1 bounds what is left to gain.
-        slope = (1 / (likelihood @ prior)) @ likelihood / len(p)
-        left = slope.max() - 1
-        if left <= tolerance:
-            return prior
-        prior = prior * slope
-        prior = prior / prior.sum()
-    warnings.warn(
-        f"`estimate_prior` did not converge: after max_iterations={max_iterations} up to {left:.3g} of log-likelihood a row is "
-        f"left to gain, more than tolerance={tolerance}. Allow more iterations or a larger tolerance.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return prior
+    sides: list[np.ndarray] = []
+    for prior, argument in ((train_prior, "train_prior"), (true_prior, "true_prior")):
+        of_labels = not isinstance(prior, (str, Mapping)) and np.ndim(check_table(prior, argument)) == 2
+        rows = check_table(prior, argument) if of_labels else [prior]
+        sides.append(np.array([check_shares(row, argument, num_classes=2) for row in rows]))
+        if of_labels and num_labels not in (None, len(rows)):
+            raise invalid(argument, f"have the shape (2,) or ({num_labels}, 2) for {num_labels} labels", prior)
+    train, true = sides
+    if len(train) != len(true) and 1 not in (len(train), len(true)):
+        raise invalid("true_prior", f"be for {len(train)} labels, as `train_prior`", true_prior)
+    ratios = np.log(true) - np.log(train)
+    return ratios[0] if len(ratios) == 1 else ratios
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

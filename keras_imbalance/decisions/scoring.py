@@ -1,94 +1,121 @@
-"""What thresholds are tuned for, as a gain to be made large."""
+"""What thresholds are tuned for: scores of whole stacks of confusion matrices, as a gain to be made large."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from keras_imbalance.losses.cost_matrix import check_cost_matrix
+from keras_imbalance._core import check_number, check_one_of, invalid, nearest
+from keras_imbalance.decisions.costs import costs_of_classes
 
-OBJECTIVES = ("balanced_accuracy", "f1", "expected_cost")
+ObjectiveName = Literal["f1", "balanced_accuracy", "fbeta", "mcc", "recall_at_precision", "precision_at_recall", "cost"]
+OBJECTIVES = get_args(ObjectiveName)
+AT = ("recall_at_precision", "precision_at_recall")
 ROUNDING = 1e-12  # gains no further apart are equal
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A named score, or a function of true and predicted classes.
+    """A score by name, or a function of confusion matrices.
 
     Attributes:
-        name: one of `OBJECTIVES`, or "callable".
-        costs: `(C, C)` for "expected_cost", else None.
+        name: one of `OBJECTIVES`, or "function".
+        of_class_1: whether F-scores, recall and precision are those of class 1, not the mean over the classes.
+        costs: `(C, C)` for "cost", else None.
         function: what a user passed, else None.
+        beta: for "fbeta"; 1 for "f1".
+        at: what must be reached, for the names in `AT`.
     """
 
     name: str
-    costs: Any = None
+    of_class_1: bool = False
+    costs: np.ndarray | None = None
     function: Callable | None = None
+    beta: float = 1.0
+    at: float = 0.0
 
     def score(self, gain: float) -> float:
-        """The score as a user reads it: a cost is a gain with its sign turned."""
-        return -gain if self.name == "expected_cost" else gain
+        """The score as a user reads it: a cost is a gain with its sign turned, and what is not reached scores 0."""
+        if self.name == "cost":
+            return -gain
+        return max(gain, 0.0) if self.name in AT else gain
 
-    def of_two(self, found: np.ndarray, alarms: np.ndarray, positives: float, negatives: float) -> np.ndarray:
-        """Gain for rows of class 1 found and false alarms, both `(cuts,)`, out of so many rows of class 1 and 0."""
+    def gains(self, confusion: np.ndarray) -> np.ndarray:
+        """Gain `(...)` of each confusion matrix of `(..., C, C)`, in which every class has rows."""
+        if self.function is not None:
+            return self._called(confusion)
+        if self.name == "cost":
+            return -(confusion * self.costs).sum(axis=(-2, -1)) / confusion.sum(axis=(-2, -1))
+        right, rows = np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1)
         if self.name == "balanced_accuracy":
-            return (found / positives + (negatives - alarms) / negatives) / 2
-        if self.name == "f1":
-            return 2 * found / (positives + found + alarms)
-        (c00, c01), (c10, c11) = self.costs
-        cost = c11 * found + c10 * (positives - found) + c01 * alarms + c00 * (negatives - alarms)
-        return -cost / (positives + negatives)
+            return (right / rows).mean(axis=-1)
+        predicted = confusion.sum(axis=-2)
+        if self.name == "mcc":
+            return _mcc(right, rows, predicted)
+        if self.name not in AT:
+            square = self.beta**2
+            return self._mean((1 + square) * right / (square * rows + predicted))
+        recall = self._mean(right / rows)
+        precision = self._mean(right / np.where(predicted > 0, predicted, 1.0))
+        value, bound = (recall, precision) if self.name == AT[0] else (precision, recall)
+        return np.where(bound >= self.at - ROUNDING, value, bound - 2)  # what is not reached loses to all that is
 
-    def of_matrix(self, confusion: np.ndarray) -> float:
-        """Gain for a confusion matrix `(C, C)` in which every class has rows."""
-        right, rows = np.diagonal(confusion), confusion.sum(axis=1)
-        if self.name == "balanced_accuracy":
-            return float((right / rows).mean())
-        if self.name == "f1":
-            return float((2 * right / (rows + confusion.sum(axis=0))).mean())
-        return -float((confusion * self.costs).sum() / rows.sum())
+    def _mean(self, scores):
+        return scores[..., 1] if self.of_class_1 else scores.mean(axis=-1)
 
-    def call(self, y_true: np.ndarray, y_pred: np.ndarray, sample_weight: np.ndarray | None) -> float:
-        """Gain that the user's function gives."""
+    def _called(self, confusion):
         assert self.function is not None
-        options = {} if sample_weight is None else {"sample_weight": sample_weight}
-        value = self.function(y_true, y_pred, **options)
-        number = np.asarray(value)
-        if number.shape != () or number.dtype.kind not in "biuf" or not np.isfinite(number):
-            raise ValueError(
-                f"`objective` must return one finite number for every decision. Received: {value!r} where "
-                f"{int((y_pred > 0).sum())} of {len(y_pred)} rows are not of class 0. Let it return 0 where it is undefined."
+        values = np.asarray(self.function(confusion))
+        numbers = values.dtype.kind in "biuf" and values.shape == confusion.shape[:-2]
+        if not numbers or not np.isfinite(values).all():
+            received = f"shape {values.shape}, dtype {values.dtype}" if not numbers else "NaN or infinity"
+            raise invalid(
+                "objective",
+                f"return one finite number for each matrix of a stack: {confusion.shape[:-2]} of {confusion.shape}",
+                received=received,
+                remedy="Sum over the axes -1 and -2, and give 0 where it is undefined: numpy.nan_to_num.",
             )
-        return float(number)
+        return values.astype(np.float64)
 
 
-def make_objective(objective: Any, cost_matrix: Any, num_classes: int) -> Objective:
-    """The objective that a user names or passes; raises for any other, and unless the costs suit it."""
+def _mcc(right, rows, predicted):
+    total, agreed = rows.sum(axis=-1), right.sum(axis=-1)
+    covariance = agreed * total - (rows * predicted).sum(axis=-1)
+    spread = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (rows**2).sum(axis=-1))
+    # One class for all rows leaves only rounding.
+    defined = spread > ROUNDING * total**4
+    return np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1.0)), 0.0)
+
+
+def make_objective(
+    objective: Any, cost_matrix: Any, beta: Any, at: Any, num_classes: int, of_class_1: bool
+) -> Objective:
+    """The objective that a user names or passes; raises for any other, and unless the other arguments suit it."""
     if callable(objective):
-        chosen = Objective("callable", function=objective)
-    elif isinstance(objective, str) and objective in OBJECTIVES:
-        chosen = Objective(objective)
+        name, function = "function", objective
     else:
-        raise ValueError(
-            f"`objective` must be one of {OBJECTIVES} or a function of true and decided classes, such as "
-            f"sklearn.metrics.matthews_corrcoef. Received: objective={objective!r}."
-        )
-    if chosen.name != "expected_cost":
-        if cost_matrix is not None:
-            raise ValueError(
-                f"`cost_matrix` must be None unless objective='expected_cost'. Received: objective={objective!r} and costs."
-            )
-        return chosen
-    if cost_matrix is None:
-        raise ValueError("`cost_matrix` must be given for objective='expected_cost'. Received None.")
-    costs = check_cost_matrix(cost_matrix)
-    if len(costs) != num_classes:
-        raise ValueError(
-            f"`cost_matrix` must be {num_classes} x {num_classes} for these probabilities. "
-            f"Received: {len(costs)} x {len(costs)}."
-        )
-    return Objective("expected_cost", costs)
+        other = "A function of confusion matrices (..., C, C) is taken too."
+        remedy = f"{nearest(objective, OBJECTIVES)} {other}".lstrip()
+        name, function = check_one_of(objective, "objective", OBJECTIVES, remedy=remedy), None
+    _check_given(cost_matrix, "cost_matrix", name, ("cost",))
+    _check_given(beta, "beta", name, ("fbeta",))
+    _check_given(at, "at", name, AT)
+    return Objective(
+        name,
+        of_class_1,
+        None if cost_matrix is None else costs_of_classes(cost_matrix, num_classes),
+        function,
+        1.0 if beta is None else check_number(beta, "beta", above=0),
+        0.0 if at is None else check_number(at, "at", above=0, most=1),
+    )
+
+
+def _check_given(value, argument, name, names):
+    """Raises unless a value is given for the objectives that need it, and for no other."""
+    if (name in names) != (value is not None):
+        wanted = " or ".join(f"objective={name!r}" for name in names)
+        raise invalid(argument, f"be given for {wanted}" if value is None else f"be None but for {wanted}", value)
 
 
 def best_cut(gains: np.ndarray, cuts: np.ndarray, nearest_to: float) -> int:
@@ -98,6 +125,7 @@ def best_cut(gains: np.ndarray, cuts: np.ndarray, nearest_to: float) -> int:
     return int(equals[np.abs(cuts[equals] - nearest_to).argmin()])
 
 
-def running(values: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, ... N values."""
-    return np.concatenate([[0.0], np.cumsum(values)])
+def confusion_of(labels: np.ndarray, decided: np.ndarray, weights: np.ndarray, num_classes: int) -> np.ndarray:
+    """Confusion matrix `(C, C)` of class ids."""
+    cells = num_classes**2
+    return np.bincount(labels * num_classes + decided, weights, cells).reshape(num_classes, num_classes)

@@ -1,68 +1,135 @@
-"""What every loss of this package shares: the label rule, masks, reduction, and probabilities turned into logits."""
+"""What all losses share: their arguments, the label rule, masks, reductions, and probabilities turned into logits."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypedDict, get_args
 
 import numpy as np
 
-from keras_imbalance.backend import (
+from keras_imbalance._core import (
+    ROW_SUM_TOLERANCE,
+    Aligned,
+    align,
+    check_flag,
+    check_number,
+    check_one_of,
+    check_table,
+    check_whole,
+    invalid,
+    label_tensor,
+)
+from keras_imbalance._keras import (
     Loss,
     compute_dtype,
+    concrete,
     given_reduction,
+    kept_activation,
     kept_logits,
     keras_mask,
     name_scope,
     num_replicas,
     ops,
+    snake_case,
 )
-from keras_imbalance.class_counts import as_table, check_counts
-from keras_imbalance.labels import Aligned, align, spread_weights
-from keras_imbalance.losses.log_space import at_least, logits_of
+from keras_imbalance.losses.log_space import logits_of
+from keras_imbalance.losses.reductions import (
+    Reduction,
+    element_weights,
+    mean_of_labels,
+    num_positives,
+    ratio,
+    weighted_losses,
+)
+
+
+class LossArguments(TypedDict, total=False):
+    """Arguments that every loss takes; `ImbalanceLoss` says what they mean."""
+
+    from_logits: bool
+    multi_label: bool
+    label_smoothing: float
+    ignore_class: int | None
+    axis: int
+    reduction: Reduction | None
+    pos_weight: float | Sequence[float] | np.ndarray | None
+    name: str | None
+    dtype: Any
 
 
 class ImbalanceLoss(Loss):
-    """Base of the losses: labels in any form of the rule, computed in float32 or wider.
+    """Base of the losses, with the arguments that all of them take. All but the first of a loss are keyword-only.
 
-    A subclass implements `softmax_loss` for one softmax over the last axis. Independent sigmoids are the same thing with the
-    two classes "no" and "yes" in each channel; `sigmoid_loss` says so and may be overridden by something faster.
+    `y_true` holds class ids `(...)` or `(..., 1)`, or one-hot rows or distributions `(..., C)`; for independent sigmoids, one
+    channel or multi_label=True, it holds labels in [0, 1] of the shape of `y_pred`.
+
+    A subclass implements `softmax_loss` for one softmax over the last axis. Independent sigmoids are the same with the two
+    classes "no" and "yes" in each channel; `sigmoid_loss` says so and may be overridden by something faster.
 
     Args:
-        from_logits: whether `y_pred` holds logits. Defaults to False (probabilities). The logits that Keras keeps beside the
-            output of a softmax or sigmoid activation, on TensorFlow and PyTorch, are used in its place; other probabilities
-            have lost the digits next to 1, and a sigmoid beyond a logit of about 17 its gradient.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        label_smoothing: share s of every label that is spread evenly over the classes, in [0, 1]. Defaults to 0.
-        ignore_class: label whose places count nowhere, in no mean either. Defaults to None.
+        from_logits: whether `y_pred` holds logits, which keep more digits than probabilities. Defaults to False, probabilities.
+            On TensorFlow and PyTorch the logits that Keras keeps for the output of a softmax or sigmoid activation replace the
+            probabilities; without them a sigmoid beyond a logit of about 17 has no gradient.
+        multi_label: whether the channels are independent sigmoids. Defaults to False, one softmax.
+        label_smoothing: share of every label that is spread over the classes, in [0, 1]: evenly, or as frequent as the
+            classes are where the loss is given their counts. Defaults to 0.
+        ignore_class: label whose positions count nowhere, in no mean either; in one-hot rows the class to ignore. Defaults to
+            None.
         axis: channel axis of `y_pred`. Defaults to -1.
-        reduction: "sum_over_batch_size" or "mean" (the mean over all places that count), "sum",
-            "mean_with_sample_weight" (divided by the sum of the weights), or None.
-        name: name of the loss.
-        dtype: dtype of computation and result, but never narrower than float32. On JAX "float64" takes JAX_ENABLE_X64=1.
+        reduction: what becomes of the losses of the positions, each the mean over its labels with multi_label. Defaults to
+            "sum_over_batch_size".
+
+            - "sum_over_batch_size" or "mean": the mean over all positions that count, whatever their sample weights
+            - "mean_with_sample_weight": the sum, divided by the sum of the sample weights
+            - "mean_with_class_weight": the sum, divided by the sum of the class weights (times the sample weights), as
+              PyTorch's weighted mean and the reference of LDAM-DRW; for losses that have class weights
+            - "sum": the sum over positions, and with multi_label over labels
+            - "sum_over_positives": that sum, divided by the number of positions with a label above 0, at least 1, as detectors
+              are trained (Lin et al. 2017): predictions `(B, anchors, C)`, background rows all 0; for sigmoids
+            - "none" or None: the losses `(...)`
+        pos_weight: factor of the loss of a label that is set, for sigmoids: a number, or one a label `(C,)`. Defaults to
+            None, 1.
+        name: defaults to the name of the class in snake case, such as "focal_loss".
+        dtype: dtype of computation and result, never narrower than float32. Defaults to None, Keras's default. On JAX "float64"
+            takes JAX_ENABLE_X64=1.
+
+    Raises:
+        ValueError: for arguments out of range, labels and predictions that do not line up, a softmax output with multi_label
+            or sigmoids without, and, outside compiled functions, for what is invalid where it counts: labels, negative
+            weights, and without from_logits predictions outside [0, 1]. A compiled function cannot raise: the loss is NaN, and
+            the metrics and callbacks of this package say why at the end of the epoch. A loss alone stays silent there.
+
+    Example:
+    >>> import numpy as np
+    >>> class SquaredDistance(ImbalanceLoss):
+    ...     def softmax_loss(self, logits, targets):
+    ...         return ops.sum((targets - ops.softmax(logits)) ** 2, axis=-1)
+    >>> loss = SquaredDistance(from_logits=True)
+    >>> print(f"{float(loss(np.eye(2), np.zeros((2, 2)))):.2f}")
+    0.50
     """
 
     def __init__(
         self,
+        *,
         from_logits: bool = False,
         multi_label: bool = False,
         label_smoothing: float = 0.0,
         ignore_class: int | None = None,
         axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
+        reduction: Reduction | None = "sum_over_batch_size",
+        pos_weight: float | Sequence[float] | np.ndarray | None = None,
         name: str | None = None,
         dtype: Any = None,
     ):
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
-        check_number(label_smoothing, "label_smoothing", 0, 1)
-        for argument, value in (("ignore_class", ignore_class), ("axis", axis)):
-            optional = value is None and argument == "ignore_class"
-            if isinstance(value, bool) or not (optional or isinstance(value, (int, np.integer))):
-                raise ValueError(f"`{argument}` must be a whole number. Received: {argument}={value!r}.")
-        self.from_logits = bool(from_logits)
-        self.multi_label = bool(multi_label)
-        self.label_smoothing = float(label_smoothing)
-        self.ignore_class = None if ignore_class is None else int(ignore_class)
-        self.axis = int(axis)
-
-    before_reweighting: Any = None  # what DeferredReweighting keeps while it sets weights: those compiled, and its fit
+        check_one_of(reduction, "reduction", (*get_args(Reduction), None))
+        if not (name is None or isinstance(name, str)):
+            raise invalid("name", "be text or None", name)
+        super().__init__(name=name or snake_case(type(self).__name__), reduction=reduction, dtype=dtype)
+        self.from_logits = check_flag(from_logits, "from_logits")
+        self.multi_label = check_flag(multi_label, "multi_label")
+        self.label_smoothing = check_number(label_smoothing, "label_smoothing", 0, 1)
+        self.ignore_class = check_whole(ignore_class, "ignore_class", optional=True)
+        self.axis = check_whole(axis, "axis")
+        self.pos_weight = None if pos_weight is None else check_class_weights(pos_weight, "pos_weight")
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         """Loss `(...)` of logits `(..., C)`; targets are int32 ids `(...)` or shares `(..., C)`."""
@@ -71,100 +138,144 @@ class ImbalanceLoss(Loss):
     def sigmoid_loss(self, logits: Any, targets: Any) -> Any:
         """Loss of each channel, `(..., C)`, of logits and labels `(..., C)`."""
         pair = ops.stack([ops.zeros_like(logits), logits], axis=-1)
-        return self.softmax_loss(pair, ops.stack([1 - targets, targets], axis=-1))
+        losses = self.softmax_loss(pair, ops.stack([1 - targets, targets], axis=-1))
+        return losses if self.pos_weight is None else losses * (1 - targets + self.positives(targets))
 
     def check_channels(self, num_channels: int, sigmoid: bool) -> None:
         """Raises when what the loss was built with does not suit predictions of this many channels."""
 
-    def check_table(self, table: Any, argument: str, num_channels: int, sigmoid: bool) -> None:
+    def check_shape(self, table: Any, argument: str, num_channels: int, sigmoid: bool) -> None:
         """Raises unless `table`, made from `argument`, has one value a class of predictions of this many channels."""
         expected: tuple = (2,) if sigmoid else (num_channels,)
         if self.multi_label:
             expected = (num_channels, 2)
         if np.shape(table) != expected:
-            raise ValueError(
-                f"`{argument}` must have the shape {expected} for predictions of {num_channels} channels. "
-                f"Received: shape {np.shape(table)}."
+            raise invalid(
+                argument,
+                f"have the shape {expected} for predictions of {num_channels} channels",
+                received=f"shape {np.shape(table)}",
             )
 
+    def class_weight_of(self, aligned: Aligned, like: Any) -> Any:
+        """The class weight of each position `(...)`, of each label `(..., C)` of sigmoids, in the dtype of `like`; or None."""
+        return None
+
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return self._losses_and_valid(y_true, y_pred)[0]
+        aligned = self.aligned(y_true, y_pred)
+        losses = self._losses(aligned, y_true, y_pred)
+        of_labels = self._of_labels(losses, y_pred)
+        return mean_of_labels(losses, element_weights(aligned, losses)[1])[0] if of_labels else losses
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         with name_scope(self.name):
-            y_pred = ops.convert_to_tensor(y_pred)
-            losses, valid = self._losses_and_valid(label_tensor(y_true), y_pred)
-            weights = keras_mask(y_pred, losses)
-            counted = weights if valid is None else weights * valid
-            weights = counted
-            if sample_weight is not None:
-                weights = counted * spread_weights(ops.convert_to_tensor(sample_weight, dtype=losses.dtype), losses)
-            return self._reduce(losses, weights, counted)
+            y_true, y_pred = label_tensor(y_true), ops.convert_to_tensor(y_pred)
+            aligned = self.aligned(y_true, y_pred, sample_weight)
+            losses = self._losses(aligned, y_true, y_pred)
+            return self._reduce(aligned, losses, self._of_labels(losses, y_pred))
+
+    def aligned(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Aligned:
+        """Labels and predictions lined up by the label rule, with sample weights and the mask that Keras keeps."""
+        predictions = ops.cast(y_pred, compute_dtype(self.dtype))
+        if sample_weight is not None:
+            sample_weight = ops.convert_to_tensor(sample_weight, dtype=predictions.dtype)
+        mask = keras_mask(y_pred)
+        rule = self.axis, self.multi_label, self.ignore_class
+        return align(y_true, predictions, *rule, sample_weight=sample_weight, mask=mask)
+
+    def _of_labels(self, losses, y_pred):
+        """Whether there is a loss for every label of a position."""
+        return len(losses.shape) == len(y_pred.shape)
 
     def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each place `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
+        """Loss of each position `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
         logits = aligned.predictions
-        kept = kept_logits(y_pred)
-        if self.from_logits and kept is not None:
-            raise ValueError(
-                "`from_logits` must be False for the output of a softmax or sigmoid activation. Received: from_logits=True. "
-                "Leave the activation out of the last layer, or pass from_logits=False where the loss takes probabilities."
-            )
+        kept, outside = self.logits_kept(y_pred, aligned.form == "sigmoid"), None
         if kept is not None:
-            logits = ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1)
+            logits = aligned.harmless(ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1))
         elif not self.from_logits:
+            outside = outside_of_probabilities(logits)
             logits = logits_of(logits, aligned.form == "sigmoid", half_ulp(y_pred.dtype))
-        targets = self._smoothed(aligned, logits)
-        return self.sigmoid_loss(logits, targets) if aligned.form == "sigmoid" else self.softmax_loss(logits, targets)
-
-    def as_compiled(self, attribute: str) -> Any:
-        """The class weights for `get_config`: a model that is saved while DeferredReweighting acts has those it was given."""
-        return getattr(self, attribute) if self.before_reweighting is None else self.before_reweighting[0]
-
-    def _losses_and_valid(self, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-        """Loss of each place `(...)` and, as floats of that shape, which of them count (None: all)."""
-        predictions = ops.cast(y_pred, compute_dtype(self.dtype))
-        aligned = align(y_true, predictions, self.axis, self.multi_label, self.ignore_class)
+        if self.pos_weight is not None and aligned.form != "sigmoid":
+            remedy = "A softmax takes weights of classes: FocalLoss(alpha=...), ClassBalancedLoss."
+            raise invalid("pos_weight", "be None for a softmax", self.pos_weight, remedy)
+        targets = self.smoothed(aligned, logits)
         sigmoid = aligned.form == "sigmoid"
+        losses = self.sigmoid_loss(logits, targets) if sigmoid else self.softmax_loss(logits, targets)
+        if outside is None:
+            return losses
+        outside = outside if sigmoid else ops.any(outside, axis=-1)
+        return ops.where(outside, ops.full_like(losses, float("nan")), losses)
+
+    def logits_kept(self, y_pred: Any, sigmoid: bool) -> Any:
+        """The logits that Keras keeps with an activation's output, or None; raises for an output that does not suit."""
+        kept = kept_logits(y_pred)
+        other, suited = ("softmax", "sigmoid") if sigmoid else ("sigmoid", "softmax")
+        if y_pred.shape[self.axis] > 1 and kept_activation(y_pred) == other:
+            requirement = f"be {not sigmoid} for the output of a {other}"
+            raise invalid("multi_label", requirement, self.multi_label, f"Or end the model in a {suited}.")
+        if self.from_logits and kept is not None:
+            remedy = "Leave the activation out of the last layer, or pass from_logits=False where the loss takes probabilities."
+            raise invalid("from_logits", "be False for the output of a softmax or sigmoid activation", True, remedy)
+        return kept
+
+    def _losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
+        """Loss of each position `(...)`, or of each label `(..., C)`, NaN where one that counts is invalid."""
+        sigmoid, wrong = aligned.form == "sigmoid", aligned.wrong
         self.check_channels(y_pred.shape[self.axis], sigmoid)
-        losses, valid = self.element_losses(aligned, y_true, y_pred), aligned.valid
-        if valid is not None:
-            losses = ops.where(valid, losses, ops.zeros_like(losses))
-            valid = ops.cast(valid, losses.dtype)
+        losses = self.element_losses(aligned, y_true, y_pred)
         if sigmoid and losses.shape[-1] == 1:
-            losses, valid = ops.squeeze(losses, -1), None if valid is None else ops.squeeze(valid, -1)
-        elif sigmoid and valid is None:
-            losses = ops.mean(losses, axis=-1)
+            losses = ops.squeeze(losses, -1)
         elif sigmoid:
-            number = ops.sum(valid, axis=-1)
-            losses, valid = ops.sum(losses, axis=-1) / at_least(number, 1), ops.cast(number > 0, losses.dtype)
-        return ops.where(aligned.wrong, ops.full_like(losses, float("nan")), losses), valid
+            wrong = ops.expand_dims(wrong, -1)
+        return ops.where(wrong, ops.full_like(losses, float("nan")), losses)
 
-    def _smoothed(self, aligned: Aligned, logits: Any) -> Any:
-        smoothing = self.label_smoothing
-        if smoothing == 0:
-            return aligned.labels
-        if aligned.form == "sigmoid":
-            return aligned.labels * (1 - smoothing) + 0.5 * smoothing
-        channels = logits.shape[-1]
-        labels = aligned.labels
-        if aligned.form == "ids":
-            labels = ops.one_hot(labels, channels, dtype=logits.dtype)
-        return labels * (1 - smoothing) + smoothing / channels
+    def positives(self, targets: Any) -> Any:
+        """Labels `(..., C)` times `pos_weight`: what the loss of a label that is set counts."""
+        if self.pos_weight is None:
+            return targets
+        channels = targets.shape[-1]
+        if isinstance(self.pos_weight, list) and len(self.pos_weight) != channels:
+            raise invalid("pos_weight", f"be one number or hold {channels}, one a label", self.pos_weight)
+        return targets * ops.convert_to_tensor(self.pos_weight, dtype=targets.dtype)
 
-    def _reduce(self, losses, weights, counted):
-        # A row that counts nowhere may hold anything, infinities too: 0 * inf is not 0.
-        weighted = ops.where(weights == 0, ops.zeros_like(losses), losses * weights)
+    def smoothed(self, aligned: Aligned, logits: Any) -> Any:
+        """Labels as the loss takes them, smoothed where that was asked for: towards `class_shares` where they are known."""
+        sigmoid, shares = aligned.form == "sigmoid", self.class_shares()
+        if shares is not None and sigmoid:
+            shares = shares[..., 1]
+        return smooth(aligned.labels, self.label_smoothing, logits, sigmoid, shares)
+
+    def class_shares(self) -> np.ndarray | None:
+        """Share of every class in the training data, in the shape of class counts, or None where the loss knows none."""
+        return None
+
+    def _reduce(self, aligned, losses, of_labels):
+        weights, valid = element_weights(aligned, losses)
+        weighted = weighted_losses(losses, weights)
         reduction = given_reduction(self)
+        if reduction == "sum":
+            return ops.sum(weighted)
+        if reduction == "sum_over_positives":
+            return ops.sum(weighted) / num_positives(aligned, weights) / num_replicas(self)
+        if reduction == "mean_with_class_weight":
+            weights = ops.ones_like(losses) if weights is None else weights
+            return ratio(ops.sum(weighted), ops.sum(self._total_weights(aligned, weights))) / num_replicas(self)
+        if of_labels:
+            weights = None if weights is None else mean_of_labels(weights, valid)[0]
+            weighted, valid = mean_of_labels(weighted, valid)
         if reduction in (None, "none"):
             return weighted
-        total = ops.sum(weighted)
-        if reduction == "sum":
-            return total
-        divisor = ops.sum(weights if reduction == "mean_with_sample_weight" else counted)
-        nothing = ops.equal(divisor, 0)  # written out, since Keras divides in float32 on PyTorch
-        mean = ops.where(nothing, ops.zeros_like(total), total / ops.where(nothing, ops.ones_like(divisor), divisor))
-        return mean / num_replicas(self)
+        divisor = weights if reduction == "mean_with_sample_weight" else valid
+        divisor = ops.sum(ops.ones_like(weighted) if divisor is None else divisor)
+        return ratio(ops.sum(weighted), divisor) / num_replicas(self)
+
+    def _total_weights(self, aligned, weights):
+        """Weights times the class weights of the labels."""
+        of_class = self.class_weight_of(aligned, weights)
+        if of_class is None:
+            received = f"{type(self).__name__}, which has none"
+            raise invalid("reduction", "be another for a loss without class weights", received=received)
+        return weights * (ops.squeeze(of_class, -1) if len(of_class.shape) > len(weights.shape) else of_class)
 
     def get_config(self) -> dict:
         return {
@@ -174,45 +285,57 @@ class ImbalanceLoss(Loss):
             "label_smoothing": self.label_smoothing,
             "ignore_class": self.ignore_class,
             "axis": self.axis,
+            "pos_weight": self.pos_weight,
             "dtype": self.dtype,
         }
 
 
-def check_number(value: Any, name: str, least: float = -np.inf, most: float = np.inf) -> None:
-    """Raises unless `value` is a finite number in [least, most]."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or not least <= value <= most:
-        limits = "" if np.isinf(least) else f" of at least {least}" if np.isinf(most) else f" in [{least}, {most}]"
-        raise ValueError(f"`{name}` must be a finite number{limits}. Received: {name}={value!r}.")
+def smooth(labels: Any, smoothing: float, logits: Any, sigmoid: bool, prior: Any = None) -> Any:
+    """Labels of which a share is spread over the classes: `(..., C)`; as they are where the share is 0.
+
+    Args:
+        labels: ids `(...)`, or shares `(..., C)`.
+        smoothing: that share, in [0, 1].
+        logits: `(..., C)`.
+        sigmoid: whether the channels are independent sigmoids.
+        prior: the shares that it is spread by `(C,)`, for sigmoids of the labels that are set. Defaults to None, evenly.
+    """
+    if smoothing == 0:
+        return labels
+    if prior is not None:
+        prior = ops.convert_to_tensor(prior, dtype=logits.dtype)
+    if sigmoid:
+        return labels * (1 - smoothing) + (0.5 if prior is None else prior) * smoothing
+    channels = logits.shape[-1]
+    if "int" in str(labels.dtype):
+        labels = ops.one_hot(labels, channels, dtype=logits.dtype)
+    return labels * (1 - smoothing) + smoothing * (1 / channels if prior is None else prior)
 
 
-def label_tensor(y_true: Any) -> Any:
-    """`y_true` as a tensor; raises for text, which every backend refuses in its own words later."""
-    dtype = str(np.asarray(y_true).dtype if isinstance(y_true, (list, tuple)) else getattr(y_true, "dtype", ""))
-    if "str" in dtype or dtype.startswith(("<U", "|S", "object")):
-        raise ValueError(
-            f"`y_true` must be numbers. Received: dtype {dtype}. Turn names into numbers first: "
-            "names, ids = numpy.unique(labels, return_inverse=True)."
-        )
-    return ops.convert_to_tensor(y_true)
+def outside_of_probabilities(predictions: Any) -> Any:
+    """Predictions that are no probability, as bool; raises where values can be seen. NaN, which shows itself, is none."""
+    values = concrete(predictions)
+    low, high = -ROW_SUM_TOLERANCE, 1 + ROW_SUM_TOLERANCE
+    if values is not None and ((values < low) | (values > high)).any():
+        received = str(values[(values < low) | (values > high)][0])
+        remedy = "Pass from_logits=True for a model that does not end in a softmax or sigmoid."
+        raise invalid("y_pred", "hold probabilities, in [0, 1]", received=received, remedy=remedy)
+    return ops.logical_or(predictions < low, predictions > high)
+
+
+def weights_of_labels(table: Any, aligned: Aligned, like: Any) -> Any:
+    """What `table` gives each label: `(C,)` each position, for sigmoids `(2,)` or `(C, 2)` each channel by "no" and "yes"."""
+    if aligned.form != "sigmoid":
+        return per_class(table, aligned.labels, like)
+    negative, positive = (ops.convert_to_tensor(np.asarray(table)[..., i], dtype=like.dtype) for i in (0, 1))
+    return negative * (1 - aligned.labels) + positive * aligned.labels
 
 
 def half_ulp(dtype: Any) -> float:
-    """Half the distance between 1 and the number before it, in a floating dtype."""
+    """Half the distance from 1 to the next smaller value of a floating dtype."""
     text = str(dtype)
     bits = {"bfloat16": 8, "float16": 11, "float64": 53}
     return 2.0 ** -(next((size for name, size in bits.items() if name in text), 24) + 1)
-
-
-def check_counts_shape(class_counts: Any, multi_label: bool) -> np.ndarray:
-    """Counts as float64 rows: `(1, C)`, or `(C, 2)` with `multi_label`; raises unless they are positive and finite."""
-    rows = as_table(class_counts, "class_counts")
-    if multi_label and (rows.ndim != 2 or rows.shape[1] != 2):
-        raise ValueError(
-            "`class_counts` must have the shape (C, 2) with multi_label: for each label the rows without it, then "
-            f"those with it. Received: shape {rows.shape}."
-        )
-    return np.stack([check_counts(row, "class_counts") for row in (rows if multi_label else rows[None])])
 
 
 def per_class(table: Any, targets: Any, like: Any) -> Any:
@@ -227,3 +350,19 @@ def per_class(table: Any, targets: Any, like: Any) -> Any:
     if "int" in str(targets.dtype):
         return ops.take(table, targets, axis=0)
     return ops.sum(table * targets, axis=-1)
+
+
+def check_class_weights(weights: Any, argument: str, shape: tuple | None = None) -> list | float:
+    """Weights of classes as floats; raises unless they are finite, not negative and, where it is given, of this shape."""
+    values = check_table(weights, argument)
+    known = values.ndim < 2 and values.size > 0 if shape is None else values.shape == shape
+    if not known or values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values < 0).any():
+        of_shape = "one a class" if shape is None else f"of the shape {shape}"
+        raise invalid(argument, f"hold finite weights {of_shape}, not negative", weights)
+    return values.astype(np.float64).tolist()
+
+
+def shares_of_counts(class_counts: Any) -> np.ndarray:
+    """Class shares in the shape of class counts: `(C,)`, or `(C, 2)` of labels that are not set and set."""
+    counts = np.asarray(class_counts, dtype=np.float64)
+    return counts / counts.sum(axis=-1, keepdims=True)

@@ -1,12 +1,20 @@
 """Label-distribution-aware margins."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_imbalance.backend import ops, register
-from keras_imbalance.class_counts import as_table
-from keras_imbalance.losses.base import ImbalanceLoss, check_counts_shape, check_number, per_class
+from keras_imbalance._core import Aligned, check_counts_shape, check_number, check_table, invalid
+from keras_imbalance._keras import ops, register
+from keras_imbalance.losses.base import (
+    ImbalanceLoss,
+    LossArguments,
+    check_class_weights,
+    per_class,
+    shares_of_counts,
+    weights_of_labels,
+)
 from keras_imbalance.losses.log_space import distribution_focal, focal, relative, sigmoid_focal, true_class_log_odds
 
 
@@ -14,29 +22,24 @@ from keras_imbalance.losses.log_space import distribution_focal, focal, relative
 class LDAMLoss(ImbalanceLoss):
     """Cross-entropy in which a class must win by a margin that grows as the class gets rarer.
 
-    CE(s (z - m_y e_y)) with margins m_j = K n_j^(-1/4), K set so that the largest is `max_margin`, and the scale s. The
-    logits should be cosines, in [-1, 1]: use `keras_imbalance.layers.CosineDense` as the last layer, and
-    from_logits=True. max_margin = 0 is cross-entropy of the scaled logits. For soft labels each class has its margin
-    in proportion to its share.
+    It takes cosines, in [-1, 1], as logits: end the model in `CosineDense`, without an activation. Unlike the other losses it
+    defaults to from_logits=True and takes nothing else, since probabilities have no margin.
+
+    CE(s (z - m_y e_y)) with margins m_j = K n_j^(-1/4), K set so that the largest is `max_margin`, and the scale s.
+    max_margin=0 is cross-entropy of the scaled logits. For soft labels each class has its margin in proportion to its share.
 
     Args:
-        class_counts: rows per class of the training data, positive. Softmax: `(C,)`. One sigmoid channel: `(2,)`,
-            class 0 then class 1. multi_label: `(C, 2)`, for each label the rows without it, then those with it.
+        class_counts: rows of every class in the training data, positive. Softmax: `(C,)`. One sigmoid channel: `(2,)`, class 0
+            then class 1. multi_label: `(C, 2)`, for each label the rows without it, then those with it.
         max_margin: the margin of the rarest class, >= 0. Defaults to 0.5.
-        scale: what the logits are multiplied with, > 0. Defaults to 30.
-        class_weights: None, or weights of the shape of `class_counts` that multiply the loss, as deferred re-weighting
-            sets them. Defaults to None.
-        from_logits: must be True: probabilities have no margin in the sense of the paper. Defaults to True.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        label_smoothing: share of every label that is spread over the classes, in [0, 1]. Defaults to 0.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        axis: channel axis of `y_pred`. Defaults to -1.
-        reduction: as in Keras. Defaults to "sum_over_batch_size".
-        name: defaults to "ldam_loss".
-        dtype: as in Keras; the computation is never narrower than float32.
+        scale: factor of the logits, > 0. Defaults to 30.
+        class_weights: weights that multiply the loss of each class, in the shape of `class_counts`. Defaults to None, no
+            weights. `DeferredReweighting` applies weights from an epoch on.
+        **kwargs: see `ImbalanceLoss` for multi_label, label_smoothing, ignore_class, axis, reduction, name and dtype.
 
     Raises:
-        ValueError: for counts or weights that are not positive, or do not suit the predictions; for from_logits=False.
+        ValueError: for counts that are not positive, negative weights, a shape that does not suit the predictions, and
+            from_logits=False.
 
     Example:
     >>> import numpy as np
@@ -52,37 +55,31 @@ class LDAMLoss(ImbalanceLoss):
 
     def __init__(
         self,
-        class_counts: Any,
+        class_counts: npt.ArrayLike,
+        *,
         max_margin: float = 0.5,
         scale: float = 30.0,
-        class_weights: Any = None,
-        from_logits: bool = True,
-        multi_label: bool = False,
-        label_smoothing: float = 0.0,
-        ignore_class: int | None = None,
-        axis: int = -1,
-        reduction: str | None = "sum_over_batch_size",
-        name: str | None = "ldam_loss",
-        dtype: Any = None,
+        class_weights: npt.ArrayLike | None = None,
+        **kwargs: Unpack[LossArguments],
     ):
-        super().__init__(from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name, dtype)
-        if not from_logits:
-            raise ValueError(
-                "`from_logits` must be True: margins hold between logits. Received: from_logits=False. Leave the "
-                "activation out of the last layer, best a CosineDense."
-            )
-        check_number(max_margin, "max_margin", 0)
-        check_number(scale, "scale")
-        if scale <= 0:
-            raise ValueError(f"`scale` must be finite and more than 0. Received: scale={scale}.")
-        self.max_margin, self.scale = float(max_margin), float(scale)
-        self.class_counts = as_table(class_counts, "class_counts").tolist()
+        kwargs.setdefault("from_logits", True)
+        super().__init__(**kwargs)
+        if not self.from_logits:
+            remedy = "Leave the activation out of the last layer, best a CosineDense: margins hold between logits."
+            raise invalid("from_logits", "be True", False, remedy)
+        self.max_margin = check_number(max_margin, "max_margin", 0)
+        self.scale = check_number(scale, "scale", above=0)
         counts = check_counts_shape(class_counts, self.multi_label).reshape(np.shape(class_counts))
-        self.class_weights = None if class_weights is None else _check_weights(class_weights, counts.shape)
+        self.class_counts = check_table(class_counts, "class_counts").tolist()
+        weights = class_weights
+        self.class_weights = None if weights is None else check_class_weights(weights, "class_weights", counts.shape)
         self.margins = (counts.min() / counts) ** 0.25 * self.max_margin
 
     def check_channels(self, num_channels: int, sigmoid: bool) -> None:
-        self.check_table(self.margins, "class_counts", num_channels, sigmoid)
+        self.check_shape(self.margins, "class_counts", num_channels, sigmoid)
+
+    def class_shares(self) -> np.ndarray:
+        return shares_of_counts(self.class_counts)
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         if "int" in str(targets.dtype):
@@ -94,6 +91,9 @@ class LDAMLoss(ImbalanceLoss):
             losses = distribution_focal(self.scale * (relative(logits) - margins * targets), targets, 0.0)
         return losses if self.class_weights is None else losses * per_class(self.class_weights, targets, losses)
 
+    def class_weight_of(self, aligned: Aligned, like: Any) -> Any:
+        return None if self.class_weights is None else weights_of_labels(self.class_weights, aligned, like)
+
     def sigmoid_loss(self, logits: Any, targets: Any) -> Any:
         negative, positive = (
             ops.convert_to_tensor(self.scale * self.margins[..., i], dtype=logits.dtype) for i in (0, 1)
@@ -101,19 +101,8 @@ class LDAMLoss(ImbalanceLoss):
         shifted = self.scale * logits - positive * targets + negative * (1 - targets)
         weights = np.ones_like(self.margins) if self.class_weights is None else np.asarray(self.class_weights)
         negative, positive = (ops.convert_to_tensor(weights[..., i], dtype=logits.dtype) for i in (0, 1))
-        return sigmoid_focal(shifted, positive * targets, negative * (1 - targets), 0.0)
+        return sigmoid_focal(shifted, positive * self.positives(targets), negative * (1 - targets), 0.0)
 
     def get_config(self) -> dict:
         own = {"class_counts": self.class_counts, "max_margin": self.max_margin, "scale": self.scale}
-        return {**super().get_config(), **own, "class_weights": self.as_compiled("class_weights")}
-
-
-def _check_weights(weights, shape):
-    weights = np.asarray(weights)
-    suits = weights.shape == shape and weights.dtype.kind in "iuf"
-    if not suits or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            f"`class_weights` must hold finite weights of the shape {shape}, not negative. "
-            f"Received: class_weights={weights.tolist()}."
-        )
-    return weights.astype(np.float64).tolist()
+        return {**super().get_config(), **own, "class_weights": self.class_weights}

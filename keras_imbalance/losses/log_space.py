@@ -1,4 +1,4 @@
-"""Softmax and sigmoid losses in log space: no clip, no epsilon, no digit lost where a prediction is sure.
+"""Softmax and sigmoid losses in log space: no clip, no epsilon, no digit lost where a prediction is certain.
 
 Three quantities describe class j of a row of logits z: p_j its probability, x_j = -log p_j and q_j = 1 - p_j. Each is a
 sum of positive terms relative to the largest logit, so that a q_j of 1e-20 has all its digits; gradients are written by
@@ -7,9 +7,11 @@ hand for the same reason (p_y - 1 would lose them).
 
 from typing import Any
 
-from keras_imbalance.backend import concrete, custom_gradient, ops, row_maximum
+from keras_imbalance._keras import custom_gradient, ops, row_maximum, row_minimum, shortcut
 
 TINY = 1e-37  # stands for a sum of exponentials that underflows; its logarithm is -85
+LOWEST = -1e37  # stands for the largest of logits that are all minus infinity
+NEAR_0 = 1e-4  # below it -log(1 - q) is q + q^2 / 2
 
 
 def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
@@ -17,32 +19,40 @@ def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
 
     Args:
         logits: float `(..., C)`, C >= 2.
-        labels: int32 ids `(...)` of the true class, or bool `(..., C)` that marks it.
+        labels: int32 ids `(...)` of the true class.
         scale: what the logits are multiplied with first. Differences are scaled, not logits: that keeps their digits.
 
     Returns:
         float `(...)`.
     """
-    is_true = labels
-    if len(labels.shape) < len(logits.shape):
-        is_true = ops.equal(ops.expand_dims(labels, -1), ops.arange(logits.shape[-1], dtype="int32"))
 
     @custom_gradient
     def log_odds(logits, is_true):
-        shifted = relative(logits)
-        shifted = shifted if scale == 1 else scale * shifted
-        zeros = ops.zeros_like(logits)
-        others = ops.where(is_true, zeros, ops.exp(shifted))
-        total = at_least(ops.sum(others, axis=-1), TINY)
-        true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
+        value, slopes = _log_odds(logits, is_true, scale)
+        return value, lambda upstream: slopes(scale * upstream)
 
-        def grad(upstream):
-            upstream = scale * ops.expand_dims(upstream, -1)
-            return ops.where(is_true, upstream, others * (-upstream / ops.expand_dims(total, -1)))
+    return log_odds(logits, marked(labels, logits.shape[-1]))
 
-        return true - ops.log(total), grad
 
-    return log_odds(logits, is_true)
+def marked(labels: Any, channels: int) -> Any:
+    """Bool `(..., C)`, True at the class that int32 ids `(...)` name."""
+    return ops.equal(ops.expand_dims(labels, -1), ops.arange(channels, dtype="int32"))
+
+
+def _log_odds(logits, is_true, scale=1.0):
+    """Log-odds of the marked class `(...)`, and a function from their derivatives to those of `scale` times the logits."""
+    # Relative to the largest of the others, so that their sum is 1 or more, however far the true class leads.
+    others = ops.where(is_true, ops.full_like(logits, -float("inf")), logits)
+    highest = ops.stop_gradient(at_least(row_maximum(others), LOWEST))
+    shares = ops.exp(others - highest if scale == 1 else scale * (others - highest))
+    total = at_least(ops.sum(shares, axis=-1), TINY)
+    true = ops.sum(ops.where(is_true, logits - highest, ops.zeros_like(logits)), axis=-1)
+
+    def slopes(upstream):
+        upstream = ops.expand_dims(upstream, -1)
+        return ops.where(is_true, upstream, shares * (-upstream / ops.expand_dims(total, -1)))
+
+    return (true if scale == 1 else scale * true) - ops.log(total), slopes
 
 
 def relative(logits: Any) -> Any:
@@ -69,6 +79,8 @@ def at_least(x: Any, bound: float) -> Any:
 def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
     """sum_j w_j t_j (1 - p_j)^gamma (-log p_j) for targets over every class; gamma = 0 is cross-entropy.
 
+    Where all rows are one-hot, one class a row is all there is to compute.
+
     Args:
         logits: float `(..., C)`.
         targets: float `(..., C)`, shares that sum to 1.
@@ -78,48 +90,77 @@ def distribution_focal(logits: Any, targets: Any, gamma: float, weights: Any = N
     Returns:
         float `(...)`.
     """
-    # One-hot rows are the usual case and need one power a row, not C.
-    one_hot = ops.all(ops.equal(row_maximum(targets), 1.0))
+    of_shares = _shares_cross_entropy if gamma == 0 and weights is None else _shares_focal
 
-    def hard():
-        losses = focal(true_class_log_odds(logits, targets > 0.5), gamma)
-        return losses if weights is None else losses * ops.sum(targets * weights, axis=-1)
-
-    def soft():
-        return _soft_focal(logits, targets if weights is None else targets * weights, gamma)
-
-    known = concrete(one_hot)
-    if known is not None:  # outside a compiled graph JAX would compile both ways anew at each call
-        return hard() if known else soft()
-    return ops.cond(one_hot, hard, soft)
-
-
-def _soft_focal(logits, targets, gamma):
     @custom_gradient
-    def loss(logits, targets):
-        shifted = relative(logits)
-        exponentials = ops.exp(shifted)
-        is_highest = shifted >= 0
-        rest = ops.sum(ops.where(is_highest, ops.zeros_like(logits), exponentials), axis=-1, keepdims=True)
-        number = ops.sum(ops.where(is_highest, exponentials, ops.zeros_like(logits)), axis=-1, keepdims=True)
-        total = rest + number
-        surprise = ops.log1p(rest + (number - 1)) - shifted
-        p = exponentials / total
-        q = (rest + (number - exponentials)) / total
-        modulator = power(q, gamma)
-        weighted = targets if modulator is None else targets * modulator
+    def loss(logits, targets, *weighted):
+        losses, slopes = shortcut(
+            _all_one_hot(targets),
+            lambda: _one_hot_focal(logits, targets, gamma, *weighted),
+            lambda: of_shares(logits, weighted[0] if weighted else targets, gamma),
+        )
+        return losses, lambda upstream: ops.expand_dims(upstream, -1) * slopes
 
-        def grad(upstream):
-            upstream = ops.expand_dims(upstream, -1)
-            # d loss_j / d log-odds_j, and from it the derivative with respect to log p_j.
-            by_log_odds = -weighted * (q if modulator is None else gamma * p * surprise + q)
-            by_log_p = by_log_odds / at_least(q, TINY)
-            others = ops.sum(by_log_p, axis=-1, keepdims=True) - by_log_p
-            return upstream * (by_log_odds - p * others)
+    return loss(logits, targets) if weights is None else loss(logits, targets, targets * weights)
 
-        return ops.sum(weighted * surprise, axis=-1), grad
 
-    return loss(logits, targets)
+def _all_one_hot(targets):
+    of_one_class = ops.logical_and(ops.equal(row_maximum(targets)[..., 0], 1), ops.equal(ops.sum(targets, axis=-1), 1))
+    return ops.all(ops.logical_and(of_one_class, row_minimum(targets)[..., 0] >= 0))
+
+
+def _one_hot_focal(logits, targets, gamma, weighted=None):
+    """Focal loss `(...)` of the class that a one-hot row marks, and its derivatives `(..., C)`."""
+    log_odds, slopes = _log_odds(logits, targets >= 1)
+    losses, by_log_odds = focal(log_odds, gamma), -ops.sigmoid(-log_odds)
+    if gamma != 0:
+        by_log_odds = by_log_odds * ops.exp(-gamma * ops.softplus(log_odds)) - gamma * ops.sigmoid(log_odds) * losses
+    if weighted is not None:
+        weight = ops.sum(weighted, axis=-1)
+        losses, by_log_odds = weight * losses, weight * by_log_odds
+    return losses, slopes(by_log_odds)
+
+
+def _shares_focal(logits, targets, gamma):
+    """`distribution_focal` `(...)` of any targets, and its derivatives `(..., C)`."""
+    shifted = relative(logits)
+    exponentials = ops.exp(shifted)
+    zeros = ops.zeros_like(logits)
+    is_highest = shifted >= 0
+    rest = ops.sum(ops.where(is_highest, zeros, exponentials), axis=-1, keepdims=True)
+    ties = ops.sum(ops.where(is_highest, exponentials, zeros), axis=-1, keepdims=True)
+    total = rest + ties
+    # A class without a share adds nothing, at a logit of minus infinity either.
+    surprise = ops.where(ops.equal(targets, 0), zeros, ops.log1p(rest + (ties - 1)) - shifted)
+    p = exponentials / total
+    q = (rest + (ties - exponentials)) / total
+    modulator = power(q, gamma)
+    weighted = targets if modulator is None else targets * modulator
+    by_log_p = -weighted  # derivative of each term with respect to its log p
+    if modulator is not None:
+        ratio = ops.where(q < NEAR_0, 1 + q / 2, surprise / at_least(q, NEAR_0))
+        by_log_p = -weighted * (gamma * p * ratio + 1)
+    others = ops.sum(by_log_p, axis=-1, keepdims=True) - by_log_p
+    return ops.sum(weighted * surprise, axis=-1), by_log_p * q - p * others
+
+
+def _shares_cross_entropy(logits, targets, gamma):
+    """Cross-entropy `(...)` of any targets, and its derivatives `(..., C)`; gamma is 0."""
+    shifted = relative(logits)
+    exponentials, zeros = ops.exp(shifted), ops.zeros_like(logits)
+    # The sum of a one-hot row leaves the true class out, so that it keeps its digits where that class is certain.
+    is_true = ops.equal(targets, 1)
+    has_true = ops.any(is_true, axis=-1, keepdims=True)
+    others = ops.sum(ops.where(is_true, zeros, exponentials), axis=-1, keepdims=True)
+    shares = ops.sum(targets, axis=-1, keepdims=True)
+    # A class without a share adds nothing, at a logit of minus infinity either.
+    mean = ops.sum(targets * ops.where(targets > 0, shifted, zeros), axis=-1, keepdims=True)
+    total = others + ops.where(has_true, ops.exp(mean), ops.zeros_like(mean))
+    likely = ops.logical_and(has_true, mean > -1)
+    lead = ops.exp(-ops.where(likely, mean, ops.zeros_like(mean)))
+    losses = ops.where(likely, ops.log1p(others * lead), shares * ops.log(total) - mean)
+    slopes = ops.where(is_true, -others, exponentials * shares - targets * total) / total
+    return ops.squeeze(losses, -1), slopes
 
 
 def softmax_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
@@ -147,11 +188,12 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
 
     @custom_gradient
     def loss(logits, positive, negative):
-        small = ops.exp(-ops.abs(logits))
-        log_total = ops.log1p(small)
-        surprise_1 = ops.relu(-logits) + log_total
-        surprise_0 = ops.relu(logits) + log_total
         is_positive = logits >= 0
+        small = ops.exp(ops.where(is_positive, -logits, logits))  # not of abs, which has no slope at 0
+        log_total = ops.log1p(small)
+        zeros = ops.zeros_like(logits)
+        surprise_1 = ops.where(is_positive, zeros, -logits) + log_total
+        surprise_0 = ops.where(is_positive, logits, zeros) + log_total
         larger = 1 / (1 + small)
         smaller = small * larger
         p_1 = ops.where(is_positive, larger, smaller)
@@ -161,6 +203,8 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
         weighted_0 = negative if modulator_0 is None else negative * modulator_0
 
         def grad(upstream):
+            if gamma == 0:
+                return upstream * (weighted_0 * p_1 - weighted_1 * p_0)
             slope_1 = weighted_1 * (gamma * p_1 * surprise_1 + p_0)
             slope_0 = weighted_0 * (gamma * p_0 * surprise_0 + p_1)
             return upstream * (slope_0 - slope_1)
@@ -170,122 +214,54 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
     return loss(logits, positive, negative)
 
 
-def asymmetric(logits: Any, labels: Any, gamma_positive: float, gamma_negative: float, clip: float) -> Any:
-    """-y (1 - p)^g+ log p - (1 - y) m^g- log(1 - m), p = sigmoid(logits), m = max(p - clip, 0), element by element."""
-    zeros = ops.zeros_like(labels)
-    positive = sigmoid_focal(logits, labels, zeros, gamma_positive)
+def asymmetric(
+    logits: Any, positive: Any, negative: Any, gamma_positive: float, gamma_negative: float, clip: float
+) -> Any:
+    """-positive (1 - p)^g+ log p - negative m^g- log(1 - m), p = sigmoid(logits), m = max(p - clip, 0), by element."""
     if clip == 0:
-        return positive + sigmoid_focal(logits, zeros, 1 - labels, gamma_negative)
-    return positive + (1 - labels) * _clipped_negative(logits, gamma_negative, clip)
-
-
-def _clipped_negative(logits, gamma, clip):
-    """-m^gamma log(1 - m) with m = max(sigmoid(logits) - clip, 0)."""
+        zeros = ops.zeros_like(positive)
+        of_positive = sigmoid_focal(logits, positive, zeros, gamma_positive)
+        return of_positive + sigmoid_focal(logits, zeros, negative, gamma_negative)
 
     @custom_gradient
-    def loss(logits):
-        p_1, p_0 = ops.sigmoid(logits), ops.sigmoid(-logits)
+    def loss(logits, positive, negative):
+        is_positive = logits >= 0
+        small = ops.exp(ops.where(is_positive, -logits, logits))
+        larger = 1 / (1 + small)
+        smaller = small * larger
+        p_1, p_0 = ops.where(is_positive, larger, smaller), ops.where(is_positive, smaller, larger)
+        surprise_1 = ops.where(is_positive, ops.zeros_like(logits), -logits) + ops.log1p(small)
+        modulator = power(p_0, gamma_positive)
+        weighted_1 = positive if modulator is None else positive * modulator
         counts = p_1 > clip
         # What is clipped is kept away from 0, where a root has no slope.
         shifted = ops.where(counts, p_1 - clip, ops.ones_like(logits) * 0.5)
-        surprise = -ops.log1p(-shifted)
-        modulator = power(shifted, gamma)
-        modulator = ops.ones_like(logits) if modulator is None else modulator
-        zeros = ops.zeros_like(logits)
+        surprise_0 = -ops.log1p(-shifted)
+        modulator = power(shifted, gamma_negative)
+        weighted_0 = ops.where(counts, negative, ops.zeros_like(logits))
+        weighted_0 = weighted_0 if modulator is None else weighted_0 * modulator
 
         def grad(upstream):
-            slope = modulator * (gamma * surprise / shifted + 1 / (1 - shifted))
-            return upstream * ops.where(counts, p_1 * p_0 * slope, zeros)
+            slope_1 = weighted_1 * (gamma_positive * p_1 * surprise_1 + p_0)
+            slope_0 = weighted_0 * p_1 * p_0 * (gamma_negative * surprise_0 / shifted + 1 / (1 - shifted))
+            return upstream * (slope_0 - slope_1)
 
-        return ops.where(counts, modulator * surprise, zeros), grad
+        return weighted_1 * surprise_1 + weighted_0 * surprise_0, grad
 
-    return loss(logits)
+    return loss(logits, positive, negative)
 
 
 def power(base: Any, exponent: float) -> Any:
     """base^exponent for a base in [0, 1], by multiplication for small whole exponents; None stands for exponent 0."""
     if exponent == 0:
         return None
-    if exponent == 0.5:
-        return ops.sqrt(base)
     if exponent not in (1, 2, 3, 4, 5):
-        return ops.power(base, exponent)
+        base = at_least(base, TINY)  # a root has no slope at 0
+        return ops.sqrt(base) if exponent == 0.5 else ops.power(base, exponent)
     result = base
     for _ in range(int(exponent) - 1):
         result = result * base
     return result
-
-
-def expected_cost(logits: Any, costs: Any) -> Any:
-    """sum_j costs_j p_j of every row.
-
-    Costs are taken relative to that of the likeliest class, so that a row of costs with a constant added has the same
-    gradient to the last digit and a sure prediction loses none.
-
-    Args:
-        logits: float `(..., C)`.
-        costs: float `(..., C)`, the cost of each decision for the row.
-
-    Returns:
-        float `(...)`.
-    """
-
-    @custom_gradient
-    def loss(logits, costs):
-        cost, by_logits = _expected_cost(ops.exp(relative(logits)), costs)
-
-        def grad(upstream):
-            return ops.expand_dims(upstream, -1) * by_logits()
-
-        return cost, grad
-
-    return loss(logits, costs)
-
-
-def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> Any:
-    """Cross-entropy + weight * expected cost `(...)`, from one set of exponentials where the labels are hard.
-
-    Args:
-        logits: float `(..., C)`.
-        targets: int32 ids `(...)` or shares `(..., C)`.
-        costs: float `(..., C)`, the cost of each decision for the row.
-        weight: weight of the cost.
-    """
-    if "int" not in str(targets.dtype):
-        return cross_entropy(logits, targets) + weight * expected_cost(logits, costs)
-    is_true = ops.equal(ops.expand_dims(targets, -1), ops.arange(logits.shape[-1], dtype="int32"))
-
-    @custom_gradient
-    def loss(logits, is_true, costs):
-        shifted = relative(logits)
-        exponentials = ops.exp(shifted)
-        zeros = ops.zeros_like(logits)
-        rest = at_least(ops.sum(ops.where(is_true, zeros, exponentials), axis=-1, keepdims=True), TINY)
-        true = ops.sum(ops.where(is_true, shifted, zeros), axis=-1)
-        cost, by_logits = _expected_cost(exponentials, costs)
-
-        def grad(upstream):
-            total = rest + ops.exp(ops.expand_dims(true, -1))
-            entropy = ops.where(is_true, -rest, exponentials) / total
-            return ops.expand_dims(upstream, -1) * (entropy + weight * by_logits())
-
-        return focal(true - ops.log(ops.squeeze(rest, -1)), 0.0) + weight * cost, grad
-
-    return loss(logits, is_true, costs)
-
-
-def _expected_cost(exponentials, costs):
-    """Expected cost of rows with these exponentials, the largest of which is 1, and its gradient as a function."""
-    zeros = ops.zeros_like(costs)
-    base = row_maximum(ops.where(exponentials >= 1, costs, zeros))
-    above = costs - base
-    total = ops.sum(exponentials, axis=-1, keepdims=True)
-    excess = ops.sum(above * exponentials, axis=-1, keepdims=True) / total
-
-    def by_logits():
-        return exponentials / total * (above - excess)
-
-    return ops.squeeze(base + excess, -1), by_logits
 
 
 def logits_of(probabilities: Any, sigmoid: bool, half_ulp: float) -> Any:
@@ -297,7 +273,7 @@ def logits_of(probabilities: Any, sigmoid: bool, half_ulp: float) -> Any:
     Args:
         probabilities: float, any shape.
         sigmoid: whether each stands for itself.
-        half_ulp: half the distance of 1 from the number before it, in the precision that the probabilities were given in.
+        half_ulp: half the distance from 1 to the next smaller value, in the precision that the probabilities were given in.
     """
     log_p = ops.log(at_least(probabilities, TINY))
     return log_p - ops.log(at_least(1 - probabilities, half_ulp)) if sigmoid else log_p

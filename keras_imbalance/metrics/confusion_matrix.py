@@ -1,111 +1,157 @@
-"""The state that every metric of this package is a view of: one confusion matrix."""
+"""The state that most metrics are a view of: three sums of each class, or a confusion matrix where a score needs one."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from keras_imbalance.backend import compute_dtype, ops, register
-from keras_imbalance.confusion import confusion_matrix, label_matrices
-from keras_imbalance.losses.base import label_tensor
-from keras_imbalance.metrics import checks
-from keras_imbalance.metrics.base import ClassMetric
-from keras_imbalance.metrics.counting import add_exactly, check_channels, decided_classes, places, true_classes
+from keras_imbalance._core import check_names, check_threshold, check_whole, invalid
+from keras_imbalance._keras import compute_dtype, ops, register
+from keras_imbalance.metrics import functional
+from keras_imbalance.metrics.base import ClassMetric, MetricArguments
+from keras_imbalance.metrics.counting import add_sums, decided_classes, true_classes
+
+MOST_OF_A_MATRIX = 46_340  # a cell of a C x C matrix has a number in int32
 
 
-class ConfusionMatrixMetric(ClassMetric):
-    """Base of the metrics: counts true against predicted classes; a subclass turns the counts into results.
+class CountArguments(MetricArguments, total=False):
+    """What every metric that counts decisions takes: see `CountingMetric`."""
+
+    threshold: float | Sequence[float]
+    top_k: int | None
+
+
+class CountingMetric(ClassMetric):
+    """Base of the metrics that count true against predicted classes; a subclass turns the counts into results.
+
+    Kept are true positives, false negatives and false positives of each class, `(3, C)`: memory and time grow with the number
+    of classes C, so that 20,000 are no more work than 200. A subclass that needs to know which class was taken for which sets
+    `keeps_matrix = True`, and a matrix `(C, C)` is kept. With multi_label it is one 2 x 2 matrix a label in both cases.
 
     Predictions with C channels are decided by argmax (or `top_k`), independent sigmoids by `threshold`. The counters carry
     what float32 rounds away, so they go on counting past 2^24.
 
     Args:
-        num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        class_names: names for the log keys. Defaults to the class numbers.
+        num_classes: number of classes C; 2 for one sigmoid channel.
         threshold: a sigmoid above it is positive; with logits pass 0. With multi_label it may hold one a class.
             Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids, each label counted for itself. Defaults to False.
         top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: value of a score that has nothing to divide by: 0, 1 or NaN. Defaults to 0.
-        name: name of the metric, and prefix of its keys.
-        dtype: as in Keras.
+        **kwargs: those of `ClassMetric`: multi_label, ignore_class, name, dtype.
     """
+
+    keeps_matrix = False
 
     def __init__(
         self,
         num_classes: int,
-        class_names: Sequence[str] | None = None,
+        *,
         threshold: float | Sequence[float] = 0.5,
-        multi_label: bool = False,
         top_k: int | None = None,
-        ignore_class: int | None = None,
-        zero_division: float = 0.0,
-        name: str | None = None,
-        dtype: Any = None,
+        **kwargs: Unpack[MetricArguments],
     ):
-        super().__init__(num_classes, class_names, multi_label, ignore_class, zero_division, name, dtype)
-        self.threshold = checks.check_threshold(threshold, self.num_classes, self.multi_label)
-        self.top_k = None if top_k is None else checks.whole_number(top_k, 1, "top_k")
-        if self.top_k is not None and (self.multi_label or self.top_k >= self.num_classes):
-            raise ValueError(
-                "`top_k` must be less than the number of classes, and takes one class a row. "
-                f"Received: top_k={top_k}, num_classes={num_classes}, multi_label={multi_label}."
-            )
-        size = (self.num_classes, 2, 2) if self.multi_label else (self.num_classes, self.num_classes)
+        super().__init__(num_classes, **kwargs)
+        self.threshold = check_threshold(threshold, self.num_classes, self.multi_label)
+        self.top_k = check_whole(top_k, "top_k", 1, most=self.num_classes - 1, optional=True)
+        if self.soft_labels == "expected" and self.top_k is not None:
+            raise invalid("top_k", 'be None with soft_labels="expected"', top_k, "A soft label has no one true class.")
+        if self.multi_label and self.top_k is not None:
+            raise invalid("top_k", "be None with multi_label=True", top_k, "Use `threshold`.")
+        one_class_a_row = (self.num_classes if self.keeps_matrix else 3, self.num_classes)
+        size = (self.num_classes, 2, 2) if self.multi_label else one_class_a_row
         # What is counted, and what rounding took from it: their sum is exact where a float32 counter would stand still.
         self.counts = self.add_variable((2, *size), "zeros", dtype=compute_dtype(self.dtype), name="counts")
 
+    def most_classes(self) -> int:
+        return MOST_OF_A_MATRIX if self.keeps_matrix else super().most_classes()
+
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        y_pred = ops.convert_to_tensor(y_pred)
-        check_channels(y_pred, self.num_classes, self.multi_label)
-        y_true, dtype = label_tensor(y_true), self.counts.dtype
-        batch = places(y_true, y_pred, sample_weight, self.multi_label, self.ignore_class, dtype)
+        batch = self.batch_of(y_true, y_pred, sample_weight, self.counts.dtype)
+        index, weights = self._cells(batch)
+        self.counts.assign(add_sums(self.counts, index, weights, batch.wrong))
+
+    def _cells(self, batch):
+        """The cell of the counts that each element is added to, and what it counts, both of one shape."""
+        size, weights, labels = self.num_classes, batch.weights, batch.labels
         if batch.form == "sigmoid":
-            threshold = ops.convert_to_tensor(self.threshold, dtype=dtype)
-            decisions = ops.cast(batch.predictions > threshold, dtype)
+            decided = batch.predictions > ops.convert_to_tensor(self.threshold, dtype=batch.predictions.dtype)
+            decided, truth = ops.cast(decided, "int32"), ops.cast(labels, "int32")
+            if self.soft_labels == "expected":
+                weights = ops.cast(weights, labels.dtype)
+                weights = ops.stack([weights * (1 - labels), weights * labels])
+                decided, truth = ops.stack([decided, decided]), ops.stack([truth * 0, truth * 0 + 1])
             if self.multi_label:
-                added = label_matrices(batch.labels, decisions, batch.weights)
-            else:
-                added = label_matrices(batch.labels, decisions, batch.weights)[0]
-        else:
-            labels = true_classes(batch)
-            predictions = decided_classes(labels, batch.predictions, self.top_k)
-            added = confusion_matrix(labels, predictions, self.num_classes, batch.weights)
-        self.counts.assign(add_exactly(self.counts, added))
+                return 4 * ops.arange(size, dtype="int32") + 2 * truth + decided, weights
+            return self._cells_of_pairs(truth, decided, weights)
+        if batch.form == "distribution" and self.soft_labels == "expected":
+            decided = decided_classes(None, batch.predictions, None)[:, None] + ops.zeros((size,), dtype="int32")
+            truth = ops.arange(size, dtype="int32") + ops.zeros_like(decided)
+            return self._cells_of_pairs(truth, decided, ops.cast(weights, labels.dtype)[:, None] * labels)
+        truth = true_classes(batch)
+        return self._cells_of_pairs(truth, decided_classes(truth, batch.predictions, self.top_k), weights)
+
+    def _cells_of_pairs(self, truth, decided, weights):
+        """As `_cells`, of true and decided classes: a hit is one cell, a miss one of the true and one of the decided class."""
+        if self.keeps_matrix:
+            return truth * self.num_classes + decided, weights
+        hit = ops.equal(truth, decided)
+        found = ops.where(hit, truth, truth + self.num_classes)
+        missed = ops.where(hit, ops.zeros_like(weights), weights)
+        return ops.stack([found, decided + 2 * self.num_classes]), ops.stack([weights, missed])
+
+    def tally(self) -> functional.Tally:
+        """True and false positives and negatives of each class so far, tensors `(C,)`."""
+        return self._tally_of(self.counts[0] + self.counts[1])
+
+    def exact_tally(self) -> functional.Tally:
+        """`tally` as NumPy float64 arrays: exact."""
+        return self._tally_of(self._exact_counts())
 
     def confusion(self) -> Any:
-        """The counts so far, `(C, C)`, rows the true classes; with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`."""
+        """The counts so far, `(C, C)`, rows the true classes; with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`.
+
+        Raises:
+            ValueError: for a metric that does not keep a matrix.
+        """
+        self._check_matrix()
         return self.counts[0] + self.counts[1]
 
     def matrix(self) -> np.ndarray:
-        """The counts so far as a NumPy float64 array: exact."""
-        return np.asarray(ops.convert_to_numpy(self.counts), dtype=np.float64).sum(axis=0)
+        """`confusion` as a NumPy float64 array: exact."""
+        self._check_matrix()
+        return self._exact_counts()
 
     def get_config(self) -> dict:
         return {**super().get_config(), "threshold": self.threshold, "top_k": self.top_k}
 
+    def _check_matrix(self):
+        if not (self.keeps_matrix or self.multi_label):
+            kind = type(self).__name__
+            raise invalid(
+                "metrics",
+                "hold a ConfusionMatrix where a matrix is read",
+                received=repr(self),
+                remedy=f"Compile a ConfusionMatrix({self.num_classes}): {kind} keeps sums of each class only.",
+            )
+
+    def _exact_counts(self):
+        return np.asarray(ops.convert_to_numpy(self.counts), dtype=np.float64).sum(axis=0)
+
+    def _tally_of(self, counts):
+        sums = not (self.keeps_matrix or self.multi_label)
+        return functional.tally_of(counts[0], counts[1], counts[2]) if sums else functional.tally(counts)
+
 
 @register
-class ConfusionMatrix(ConfusionMatrixMetric):
-    """Counts `n[i, j]`, the rows of class i that were predicted as class j, to look at: adds no key to the logs.
+class ConfusionMatrix(CountingMetric):
+    """Counts `n[i, j]`, the rows of class i that were predicted as class j. Adds no key to the logs.
 
     `matrix()` gives the counts as a NumPy array at any time, after `evaluate` as well; `PerClassTensorBoard` draws them. A
     matrix among the logs would break TensorBoard and EarlyStopping, so `result()` is an empty dict.
 
     Args:
-        num_classes: number of classes; 2 for one sigmoid channel.
-        class_names: names for pictures. Defaults to the class numbers.
-        threshold: a sigmoid above it is positive; 0 for logits. With multi_label it may hold one a class. Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids; the matrix is then `(C, 2, 2)`. Defaults to False.
-        top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: not used by the counts; 0.
-        name: defaults to "confusion_matrix".
-        dtype: as in Keras; counts are never narrower than float32.
-
-    Raises:
-        ValueError: for arguments out of range, and from `update_state` for labels that are none.
+        num_classes: number of classes C; 2 for one sigmoid channel.
+        class_names: names for figures. Defaults to the class ids.
+        **kwargs: see `CountingMetric` for threshold and top_k, `ClassMetric` for multi_label, ignore_class, name and dtype.
 
     Example:
     >>> import numpy as np
@@ -119,7 +165,15 @@ class ConfusionMatrix(ConfusionMatrixMetric):
     """
 
     default_name = "confusion_matrix"
+    keeps_matrix = True
+
+    def __init__(self, num_classes: int, *, class_names: Sequence[str] | None = None, **kwargs: Unpack[CountArguments]):
+        super().__init__(num_classes, **kwargs)
+        self.class_names = check_names(class_names, self.num_classes)
 
     def result(self) -> dict:
-        self.check_neighbours()
+        self.check_log_keys()
         return {}
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "class_names": self.class_names}

@@ -1,90 +1,68 @@
-"""Scores of every class taken as the positive one."""
+"""Scores of every class taken as the positive one. The formulas stand in `functional`."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
-from keras_imbalance import confusion
-from keras_imbalance.backend import given_name, ops, register
-from keras_imbalance.metrics.checks import is_number
-from keras_imbalance.metrics.confusion_matrix import ConfusionMatrixMetric
+from keras_imbalance._core import check_number
+from keras_imbalance._keras import register
+from keras_imbalance.metrics import functional
+from keras_imbalance.metrics.base import PerClassArguments, PerClassMetric
+from keras_imbalance.metrics.confusion_matrix import CountArguments, CountingMetric
 
 
-class PerClassMetric(ConfusionMatrixMetric):
-    """Base of the scores that each class has: logs `{name}/{class}` and the macro mean as `{name}`.
+class ScoreArguments(PerClassArguments, CountArguments, total=False):
+    """What a score of every class takes: see `PerClassMetric` and `CountingMetric`."""
 
-    The macro mean goes over the classes that are labelled or predicted, as in scikit-learn (with multi_label over all). With
-    `log_classes=False` the result of a batch is the macro mean alone, and PerClassLogger adds the classes once an epoch.
+
+class PerClassScore(PerClassMetric, CountingMetric):
+    """Base of the scores that each class has: a subclass gives `scores` of the counts of each class.
+
+    Args:
+        num_classes: number of classes C; 2 for one sigmoid channel.
+        **kwargs: see `PerClassMetric` for class_names, zero_division, average and log_classes, `CountingMetric` for threshold
+            and top_k, `ClassMetric` for multi_label, ignore_class, name and dtype.
+
+    Example:
+    >>> import numpy as np
+    >>> class PerClassMissRate(PerClassScore):
+    ...     default_name = "miss_rate"
+    ...
+    ...     def scores(self, counts):
+    ...         return 1 - functional.recall(counts)
+    >>> metric = PerClassMissRate(2)
+    >>> metric.update_state(np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]))
+    >>> {key: float(value) for key, value in metric.result().items()}
+    {'miss_rate/0': 0.0, 'miss_rate/1': 0.5, 'miss_rate': 0.25}
     """
 
-    _direction = "up"  # what EarlyStopping and ReduceLROnPlateau read in mode "auto"
+    def __init__(self, num_classes: int, **kwargs: Unpack[ScoreArguments]):
+        super().__init__(num_classes, **kwargs)
 
-    def __init__(
-        self,
-        num_classes: int,
-        class_names: Sequence[str] | None = None,
-        threshold: float | Sequence[float] = 0.5,
-        multi_label: bool = False,
-        top_k: int | None = None,
-        ignore_class: int | None = None,
-        zero_division: float = 0.0,
-        log_classes: bool = True,
-        name: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(
-            num_classes, class_names, threshold, multi_label, top_k, ignore_class, zero_division, name, dtype
-        )
-        self.log_classes = bool(log_classes)
-
-    def scores(self, counts: Any) -> Any:
-        """Scores `(C,)` from a confusion matrix, `(C, C)` or `(C, 2, 2)`."""
+    def scores(self, counts: functional.Tally) -> Any:
+        """Scores `(C,)` from true and false positives and negatives of each class; of all classes as one, `(1,)`."""
         raise NotImplementedError
 
-    def result(self) -> Any:
-        self.check_neighbours()
-        counts = self.confusion()
+    def class_scores(self) -> tuple[Any, dict[str, Any]]:
+        counts = self.tally()
         scores = self.scores(counts)
-        macro = confusion.macro_mean(scores, counts)
-        if not self.log_classes:
-            return macro
-        return dict(zip(self.log_keys(), [*ops.unstack(scores, self.num_classes), macro], strict=True))
+        of = {
+            "macro": lambda: functional.macro_mean(scores, counts, excluded=self.excluded()),
+            "weighted": lambda: functional.weighted_mean(scores, counts, excluded=self.excluded()),
+            "micro": lambda: functional.micro(self.scores, counts, excluded=self.excluded()),
+        }
+        return scores, {average: of[average]() for average in self.average}
 
-    def class_values(self, name: str) -> dict[str, float]:
-        return dict(zip(self.class_keys(name), map(float, self.scores(self.matrix())), strict=True))
-
-    def log_keys(self) -> list[str]:
-        name = given_name(self)
-        return [*self.class_keys(name), name] if self.log_classes else []
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "log_classes": self.log_classes}
+    def exact_scores(self) -> np.ndarray:
+        return self.scores(self.exact_tally())
 
 
 @register
-class PerClassRecall(PerClassMetric):
-    """Share of each class's rows that were found, TP / (TP + FN). Logs `{name}/{class}` and the macro mean as `{name}`.
+class PerClassRecall(PerClassScore):
+    """Share of each class's rows that were found, TP / (TP + FN). Logs `recall/{class}` and the macro mean as `recall`.
 
-    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
-    tf-keras, where they would take the least, give them mode="max".
-
-    Args:
-        num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        class_names: names for the log keys. Defaults to the class numbers.
-        threshold: a sigmoid above it is positive; 0 for logits. With multi_label it may hold one a class. Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: score of a class without rows: 0, 1 or NaN. Defaults to 0.
-        log_classes: False leaves the classes out of the logs of every batch, for many classes; see PerClassLogger.
-            Defaults to True.
-        name: prefix of the keys. Defaults to "recall".
-        dtype: as in Keras; counts are never narrower than float32.
-
-    Raises:
-        ValueError: for arguments out of range, class names that would break the logs, keys that another compiled metric
-            writes too, and from `update_state` for labels that are none or soft.
+    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class without rows),
+    average, log_classes, threshold, top_k, multi_label, ignore_class, name ("recall") and dtype.
 
     Example:
     >>> import numpy as np
@@ -98,33 +76,16 @@ class PerClassRecall(PerClassMetric):
 
     default_name = "recall"
 
-    def scores(self, counts: Any) -> Any:
-        return confusion.recall(counts, self.zero_division)
+    def scores(self, counts: functional.Tally) -> Any:
+        return functional.recall(counts, zero_division=self.zero_division)
 
 
 @register
-class PerClassPrecision(PerClassMetric):
-    """Share of each class's predictions that were right, TP / (TP + FP). Logs `{name}/{class}` and the macro mean as `{name}`.
+class PerClassPrecision(PerClassScore):
+    """Share of each class's predictions that were right, TP / (TP + FP). Logs `precision/{class}`, macro mean `precision`.
 
-    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
-    tf-keras, where they would take the least, give them mode="max".
-
-    Args:
-        num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        class_names: names for the log keys. Defaults to the class numbers.
-        threshold: a sigmoid above it is positive; 0 for logits. With multi_label it may hold one a class. Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: score of a class that is never predicted: 0, 1 or NaN. Defaults to 0.
-        log_classes: False leaves the classes out of the logs of every batch, for many classes; see PerClassLogger.
-            Defaults to True.
-        name: prefix of the keys. Defaults to "precision".
-        dtype: as in Keras; counts are never narrower than float32.
-
-    Raises:
-        ValueError: for arguments out of range, class names that would break the logs, keys that another compiled metric
-            writes too, and from `update_state` for labels that are none or soft.
+    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class that is never
+    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("precision") and dtype.
 
     Example:
     >>> import numpy as np
@@ -136,35 +97,16 @@ class PerClassPrecision(PerClassMetric):
 
     default_name = "precision"
 
-    def scores(self, counts: Any) -> Any:
-        return confusion.precision(counts, self.zero_division)
+    def scores(self, counts: functional.Tally) -> Any:
+        return functional.precision(counts, zero_division=self.zero_division)
 
 
 @register
-class PerClassSpecificity(PerClassMetric):
-    """Share of the other classes' rows that were not taken for the class, TN / (TN + FP).
+class PerClassSpecificity(PerClassScore):
+    """Share of the other classes' rows not taken for the class, TN / (TN + FP). Logs `specificity/{class}` and `specificity`.
 
-    Logs `{name}/{class}` and the macro mean as `{name}`.
-
-    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
-    tf-keras, where they would take the least, give them mode="max".
-
-    Args:
-        num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        class_names: names for the log keys. Defaults to the class numbers.
-        threshold: a sigmoid above it is positive; 0 for logits. With multi_label it may hold one a class. Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: score of a class beside which there is no other: 0, 1 or NaN. Defaults to 0.
-        log_classes: False leaves the classes out of the logs of every batch, for many classes; see PerClassLogger.
-            Defaults to True.
-        name: prefix of the keys. Defaults to "specificity".
-        dtype: as in Keras; counts are never narrower than float32.
-
-    Raises:
-        ValueError: for arguments out of range, class names that would break the logs, keys that another compiled metric
-            writes too, and from `update_state` for labels that are none or soft.
+    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class that all
+    rows are of), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("specificity") and dtype.
 
     Example:
     >>> import numpy as np
@@ -172,40 +114,52 @@ class PerClassSpecificity(PerClassMetric):
     >>> metric.update_state(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
     >>> {key: float(value) for key, value in metric.result().items()}
     {'specificity/0': 1.0, 'specificity/1': 0.5, 'specificity': 0.75}
+
+    Reference: Yerushalmy, Statistical Problems in Assessing Methods of Medical Diagnosis, 1947.
     """
 
     default_name = "specificity"
 
-    def scores(self, counts: Any) -> Any:
-        return confusion.specificity(counts, self.zero_division)
+    def scores(self, counts: functional.Tally) -> Any:
+        return functional.specificity(counts, zero_division=self.zero_division)
 
 
 @register
-class PerClassF1(PerClassMetric):
-    """F-score of each class, the mean of its precision and recall. Logs `{name}/{class}` and the macro mean as `{name}`.
+class PerClassIoU(PerClassScore):
+    """Intersection over union of each class, TP / (TP + FN + FP). Logs `iou/{class}` and the mean, mIoU, as `iou`.
 
-    F_b = (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP), with b = `beta`; b = 1 is the harmonic mean.
+    The mean goes over the classes that are labelled or predicted; Keras's `MeanIoU` leaves out the same ones. As in the other
+    metrics `ignore_class` is for void pixels, and `axis` for channels first.
 
-    EarlyStopping and ModelCheckpoint see by themselves that more is better of `val_{name}` alone. For one class, and for all on
-    tf-keras, where they would take the least, give them mode="max".
+    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class neither labelled
+    nor predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, name ("iou") and dtype.
+
+    Example:
+    >>> import numpy as np
+    >>> metric = PerClassIoU(2, ignore_class=255)
+    >>> metric.update_state(np.array([[0, 0, 1, 255]]), np.array([[0.2, 0.7, 0.9, 0.9]])[..., None])
+    >>> {key: float(value) for key, value in metric.result().items()}
+    {'iou/0': 0.5, 'iou/1': 0.5, 'iou': 0.5}
+
+    Reference: Jaccard, The Distribution of the Flora in the Alpine Zone, 1912.
+    """
+
+    default_name = "iou"
+
+    def scores(self, counts: functional.Tally) -> Any:
+        return functional.iou(counts, zero_division=self.zero_division)
+
+
+@register
+class PerClassF1(PerClassScore):
+    """F1, or F-beta, of each class: (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP). Logs `f1/{class}` and the macro mean as `f1`.
+
+    See `PerClassScore` for the other arguments: by keyword class_names, zero_division (of a class neither labelled nor
+    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("f1") and dtype.
 
     Args:
-        num_classes: number of classes; 2 for one sigmoid channel, whose two classes are both reported.
-        class_names: names for the log keys. Defaults to the class numbers.
-        threshold: a sigmoid above it is positive; 0 for logits. With multi_label it may hold one a class. Defaults to 0.5.
-        multi_label: whether the channels are independent sigmoids. Defaults to False.
-        top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        ignore_class: label whose places count nowhere. Defaults to None.
-        zero_division: score of a class that is neither labelled nor predicted: 0, 1 or NaN. Defaults to 0.
-        beta: weight of recall against precision, > 0. Defaults to 1.
-        log_classes: False leaves the classes out of the logs of every batch, for many classes; see PerClassLogger.
-            Defaults to True.
-        name: prefix of the keys. Defaults to "f1".
-        dtype: as in Keras; counts are never narrower than float32.
-
-    Raises:
-        ValueError: for arguments out of range, class names that would break the logs, keys that another compiled metric
-            writes too, and from `update_state` for labels that are none or soft.
+        num_classes: number of classes C; 2 for one sigmoid channel.
+        beta: weight of recall against precision, more than 0. Defaults to 1.
 
     Example:
     >>> import numpy as np
@@ -219,38 +173,12 @@ class PerClassF1(PerClassMetric):
 
     default_name = "f1"
 
-    def __init__(
-        self,
-        num_classes: int,
-        class_names: Sequence[str] | None = None,
-        threshold: float | Sequence[float] = 0.5,
-        multi_label: bool = False,
-        top_k: int | None = None,
-        ignore_class: int | None = None,
-        zero_division: float = 0.0,
-        beta: float = 1.0,
-        log_classes: bool = True,
-        name: str | None = None,
-        dtype: Any = None,
-    ):
-        super().__init__(
-            num_classes,
-            class_names,
-            threshold,
-            multi_label,
-            top_k,
-            ignore_class,
-            zero_division,
-            log_classes,
-            name,
-            dtype,
-        )
-        if not is_number(beta) or not np.isfinite(beta) or beta <= 0:
-            raise ValueError(f"`beta` must be a finite number and more than 0. Received: beta={beta!r}.")
-        self.beta = float(beta)
+    def __init__(self, num_classes: int, *, beta: float = 1.0, **kwargs: Unpack[ScoreArguments]):
+        super().__init__(num_classes, **kwargs)
+        self.beta = check_number(beta, "beta", above=0)
 
-    def scores(self, counts: Any) -> Any:
-        return confusion.f_beta(counts, self.beta, self.zero_division)
+    def scores(self, counts: functional.Tally) -> Any:
+        return functional.f_beta(counts, beta=self.beta, zero_division=self.zero_division)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "beta": self.beta}

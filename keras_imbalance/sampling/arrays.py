@@ -1,101 +1,70 @@
 """Rebalanced batches from arrays."""
 
+import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 
-from keras_imbalance.backend.training import looks_at_data
-from keras_imbalance.class_counts import check_distribution, count_classes
-from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
-from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, in_runs, rounded
+from keras_imbalance._core import check_callable, check_flag, check_names, check_whole, invalid, shown
+from keras_imbalance._keras import need_keras_3
+from keras_imbalance.sampling.class_sampler import ClassSampler
+from keras_imbalance.sampling.feed import Feed
+from keras_imbalance.sampling.image_folder import check_split, checked_images, files_and_classes, stratified_split
 from keras_imbalance.sampling.inputs import (
-    arrays_of,
     check_weights,
     class_of_rows,
+    column_names,
     common_length,
-    spec_of,
-    whole_number,
+    features_and_labels,
 )
-from keras_imbalance.sampling.shards import Parts, one_part, parts_of_worker, places_of_part
+from keras_imbalance.sampling.nests import leaves
+from keras_imbalance.sampling.shards import one_shard
 from keras_imbalance.sampling.smote import SMOTE, Synthesizer
+from keras_imbalance.sampling.sources import Source, labelled_rows
 
-EPOCH_SIZES = ("natural", "undersample", "oversample")
-PIECE_BYTES = 4 << 20  # rows are gathered for as many batches at a time as fit in this
-PIECE_BATCHES = 64
-FEW_BATCHES = 16  # where fewer fit, batches are large enough to be fetched ahead
-STATE_KEYS = ("seed", "class_counts", "batch_size", "epoch", "drawn", "synthetic", "distribution")
-BASES = 1 << 40  # keeps the rows that new points start from apart from the rows drawn as they are
+if TYPE_CHECKING:
+    from keras_imbalance.sampling.py_dataset import SamplerDataset
+    from keras_imbalance.sampling.tf_data import Dataset, InputContext
 
-
-class _Epoch:
-    """One iteration over the dataset: what it started from, and how far it came.
-
-    Args:
-        number: the epoch.
-        distribution: share of every class `(C,)`.
-        drawn: rows of every class that were drawn before `(C,)`.
-        made: new points of every class that were made before `(C,)`.
-        limit: rows of every class that the epoch draws before it makes new points `(C,)`.
-        seed: the sampler's.
-        parts: which parts of every batch are wanted.
-        look: whether Keras looks at the first batch and drops the rest, however much of it is fetched ahead.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        distribution: np.ndarray,
-        drawn: np.ndarray,
-        made: np.ndarray,
-        limit: np.ndarray,
-        seed: int,
-        parts: Parts,
-        look: bool,
-    ):
-        self.number = number
-        self.distribution = distribution
-        self.drawn, self.made, self.limit = drawn, made, limit
-        self.places = np.zeros_like(drawn)  # given to every class so far in this epoch
-        self.seed = seed
-        rng = self.rng(-1)
-        self.offset = float(rng.random())
-        self.order = rng.permutation(np.flatnonzero(distribution > 0))
-        self.counted = False
-        self.parts, self.look = parts, look
-
-    def rng(self, piece: int, *purpose: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.number, piece + 1, *purpose])
-
-    def totals(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows drawn and points made of every class in all, once the epoch has given these places."""
-        rows = np.minimum(places, self.limit)
-        return self.drawn + rows, self.made + places - rows
+PARTS = ("x", "y", "sample_weight")
 
 
-class ArraySampler(LiveDistribution):
+class ArraySampler(ClassSampler):
     """Draws batches whose classes follow a target distribution, from arrays, for `model.fit`.
 
-    In each full batch every class has its share of the places to within one row (`exact=True`), in shuffled order, and so
+    In each full batch every class has its share of the positions to within one row (`exact=True`), in shuffled order, and so
     it has in the whole epoch, which a smaller last batch completes. Within a class every row is drawn
-    once before any is drawn twice, across epochs and across changes of the distribution. The rows are copied only into the
-    batches; the arrays stay as they are and may be memory-mapped.
+    once before any is drawn twice, across epochs and across changes of the target. The rows are copied only into the
+    batches; the arrays stay as they are and may be memory-mapped. Rows may also come from a random-access source, with `len()`
+    and `[int]` or `[array]`: h5py and zarr arrays, Hugging Face data sets, PyTorch Datasets, Grain sources.
 
-    `distribution` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration that is
-    given up after its first batch does not count as an epoch, as Keras looks at one batch to build a model; one that is given
-    up later counts as a whole epoch.
+    `target` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration counts as an
+    epoch, and as a whole one, once its second batch is asked for, or its last. So a build probe of Keras, which reads one batch
+    before the first epoch, is no epoch. Under a `tf.distribute` strategy the probe fetches more ahead: call `dataset()` within
+    `strategy.scope()`, and an iteration counts from its ninth batch on. A probe that reads as much as an epoch needs cannot be
+    told from one (one batch an epoch on JAX and PyTorch, up to eight under a strategy, JAX on a GPU): `fit` then begins with
+    the second epoch of the sampler, and goes on with one epoch each.
 
     Args:
-        x: array of shape `(N, ...)`, or a nest (tuple, dict) of them.
-        y: labels of N rows: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or any nest of arrays where `classes` is given.
+        x: array of shape `(N, ...)`, a data frame, a random-access source of N rows, or a nest (tuple, dict) of them. A frame
+            of numbers is one array `(N, D)`; one with columns of text or categories comes as a dict of columns, for
+            `FeatureSpace` or `StringLookup`.
+        y: labels of N rows: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or text, which comes as class ids; or any nest of
+            arrays where `classes` is given. The name of the column that holds them, where x is a data frame, a dict, or a
+            source of dicts; None where it is a source of `(x, y)` or `(x, y, sample_weight)`. Labels of a source are read once,
+            when the sampler is built, unless `classes` are given.
         sample_weight: None, or weights of N rows, finite and not negative, passed on to Keras.
         batch_size: rows a batch. Defaults to 32.
         target: the class distribution to draw: "natural", "balanced", "sqrt", a number q, a mapping from class to share, or
             shares `(C,)`; see `target_distribution`. Classes that a mapping leaves out divide what remains in proportion to
             their counts. Defaults to "balanced".
+        max_repeats: how often an epoch may draw a row, on average over its class, > 0. A class that the target would draw more
+            often keeps what that allows, and the others share the rest. Defaults to None, no limit.
+        classes_per_batch: number of classes P that a batch holds, each with batch_size / P rows, as metric learning asks for.
+            What remains of an epoch behind its last full batch is left out. Defaults to None.
         epoch_size: rows an epoch: "natural" (N), "undersample" (the most rows with none drawn twice: C * min n_i when
             balanced), "oversample" (the fewest rows with every row drawn: C * max n_i when balanced), or a number.
             Defaults to "natural".
@@ -103,14 +72,17 @@ class ArraySampler(LiveDistribution):
         smote: a `SMOTE`, which makes new points of what an epoch draws of a class beyond the number of the class's rows.
             Defaults to None: rows are repeated.
         classes: class of each row, `(N,)`, where `y` is not a class label: several outputs, several labels a row, soft labels.
-            Whole numbers from 0, or names, which are numbered as in `class_names`, by default in sorted order.
-        class_names: names of the classes, for log keys. Defaults to the names in `classes`, or the class numbers.
+            Whole numbers from 0, or names, which are numbered as in `class_names`, by default in sorted order. "rarest" takes,
+            of labels `(N, L)` or masks, the class that the fewest rows hold; rows that hold none are one class more, "none".
+            See `sampling.rarest_classes`, also for masks with an id to ignore.
+        class_names: names of the classes, for log keys. Defaults to the names in `classes` or `y`, in sorted order, or the
+            class numbers.
         seed: whole number; the same seed gives the same batches. Defaults to one from Python's `random`, which
             `keras.utils.set_random_seed` seeds.
 
     Raises:
-        ValueError: for arrays of different lengths, labels that are no class labels, weights that are negative or not
-            finite, a distribution that is none, or a positive share for a class without rows.
+        ValueError: for arrays of different lengths, labels that name no class, weights that are negative or not
+            finite, a target that cannot be read, or a positive share for a class without rows.
 
     Example:
     >>> import numpy as np
@@ -121,337 +93,328 @@ class ArraySampler(LiveDistribution):
     (5, [10, 10, 10, 10, 10])
 
     In fit: `model.fit(sampler.dataset(), shuffle=False, epochs=10)`; Keras warns that it cannot shuffle a dataset otherwise.
-    The `batch_size` of fit has no say, and its `class_weight` would weigh the classes once more.
+    fit ignores its own `batch_size`, and its `class_weight` would weigh the classes once more.
     """
+
+    file_paths: list[str]  # of the images of `from_directory`, row by row
 
     def __init__(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         sample_weight: Any = None,
         *,
         batch_size: int = 32,
-        target: Any = "balanced",
-        epoch_size: str | int = "natural",
+        target: npt.ArrayLike | Mapping | str | float = "balanced",
+        max_repeats: float | None = None,
+        classes_per_batch: int | None = None,
+        epoch_size: Literal["natural", "undersample", "oversample"] | int = "natural",
         exact: bool = True,
         smote: SMOTE | None = None,
-        classes: Any = None,
+        classes: npt.ArrayLike | Literal["rarest"] | None = None,
         class_names: Sequence[str] | None = None,
         seed: int | None = None,
     ):
-        parts = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
-        self._arrays = tuple(arrays_of(value, name) for name, value in parts.items())
-        rows = common_length(dict(zip(parts, self._arrays, strict=True)))
-        check_weights(self._arrays[2:])
-        class_names = None if class_names is None else check_class_names(class_names)
-        ids, names = class_of_rows(self._arrays[0], self._arrays[1], classes, rows, class_names)
-        super().__init__(count_classes(ids, None if names is None else len(names)), target, names)
-        self.batch_size = whole_number(batch_size, "batch_size")
-        self.exact = bool(exact)
-        self._seeded = seed is not None
-        self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
-        self.epoch_rows = self._rows_of(epoch_size)
-        self._passes = Passes(ids, self._counts, self.seed)
-        self._limit = np.full(self.num_classes, np.iinfo(np.int64).max)
-        self._synthesizer: Synthesizer | None = None
-        if smote is not None:
-            self._use(smote, ids)
-        self._next = 0
-        self._drawn = np.zeros(self.num_classes, dtype=np.int64)
-        self._made = np.zeros(self.num_classes, dtype=np.int64)
-        self._epochs: dict[int, _Epoch] = {}
+        x, y = features_and_labels(x, y)
+        self._arrays, labels, classes = labelled_rows(x, y, sample_weight, classes)
+        parts = (
+            {"x": self._arrays} if isinstance(self._arrays, Source) else dict(zip(PARTS, self._arrays, strict=False))
+        )
+        rows = common_length(parts)
+        check_weights(parts.get("sample_weight", ()))
+        if not (smote is None or isinstance(smote, SMOTE)):
+            raise invalid("smote", "be a SMOTE or None", smote, "Pass smote=SMOTE().")
+        if smote is not None and any(isinstance(leaf, Source) for leaf in leaves(self._arrays)):
+            raise invalid("smote", "be None where rows come from a source", smote, "It needs arrays, or memory maps.")
+        self._smote = smote
+        ids, names, labels = class_of_rows(parts["x"], labels, classes, rows, check_names(class_names))
+        if not isinstance(self._arrays, Source):
+            self._arrays = (self._arrays[0], labels, *self._arrays[2:])
+        self._plan_rows(
+            ids,
+            names,
+            batch_size=batch_size,
+            target=target,
+            max_repeats=max_repeats,
+            classes_per_batch=classes_per_batch,
+            epoch_size=epoch_size,
+            exact=exact,
+            seed=seed,
+            smote=smote,
+        )
+        members = self._planner.cycles.members()
+        synthesizer = None if smote is None else Synthesizer(smote, parts["x"], labels, members, column_names(x))
+        self._feed = Feed(self._planner, self._arrays, synthesizer)
 
-    @property
-    def num_batches(self) -> int:
-        """Batches an epoch; the last one holds what remains."""
-        return -(-self.epoch_rows // self.batch_size)
+    @classmethod
+    def from_directory(
+        cls,
+        directory: str | os.PathLike,
+        *,
+        labels: npt.ArrayLike | Literal["inferred"] = "inferred",
+        label_mode: Literal["int", "categorical", "binary"] = "int",
+        class_names: Sequence[str] | None = None,
+        color_mode: Literal["rgb", "rgba", "grayscale"] = "rgb",
+        batch_size: int = 32,
+        image_size: int | tuple[int, int] = (256, 256),
+        seed: int | None = None,
+        validation_split: float | None = None,
+        subset: Literal["training", "validation", "both"] | None = None,
+        interpolation: str = "bilinear",
+        follow_links: bool = False,
+        crop_to_aspect_ratio: bool = False,
+        pad_to_aspect_ratio: bool = False,
+        data_format: Literal["channels_last", "channels_first"] | None = None,
+        target: npt.ArrayLike | Mapping | str | float = "balanced",
+        max_repeats: float | None = None,
+        classes_per_batch: int | None = None,
+        epoch_size: Literal["natural", "undersample", "oversample"] | int = "natural",
+        exact: bool = True,
+    ) -> Any:
+        """A sampler of the images in a folder for each class, in the arguments of Keras's `image_dataset_from_directory`.
 
-    @property
-    def exposure(self) -> np.ndarray:
-        """Rows drawn of every class so far, new points among them, int64 `(C,)`; an epoch that has begun counts whole."""
-        self._settle()
-        return self._drawn + self._made
+        Only images that are drawn are decoded, several at a time, to the pixels that Keras's function gives. A `map_fn` of
+        `dataset` gets the decoded image. Batches are those of `dataset()`, which takes TensorFlow, on every backend. The paths
+        are `sampler.file_paths`.
 
-    def exposure_report(self) -> dict[str, dict[str, float]]:
-        """What training has seen of every class so far; an epoch that has begun counts as a whole.
+        Args:
+            directory: a folder with one folder a class; a path or text.
+            labels: "inferred" from the folders, or the class id of each image, in the order of the sorted paths. Defaults to
+                "inferred".
+            label_mode: "int", class ids int32 `(B,)`; "categorical", one-hot float32 `(B, C)`; "binary", float32 `(B, 1)`.
+                Defaults to "int".
+            class_names: names of the folders to take, in the order of the class ids. Defaults to all, sorted.
+            color_mode: "rgb", "rgba" or "grayscale". Defaults to "rgb".
+            batch_size: images a batch. Defaults to 32.
+            image_size: height and width to which images are resized, or one number for both. Defaults to (256, 256).
+            seed: as in the class; it decides about the split too.
+            validation_split: share of the images to validate on, in (0, 1): of each class alike, to within an image. Defaults
+                to None, no split.
+            subset: "training"; "validation", which is drawn as it is, each image once an epoch, whatever `target` says; or
+                "both", a pair of samplers. Defaults to None, for no split.
+            interpolation: as in Keras. Defaults to "bilinear".
+            follow_links: whether to go into folders that links point to. Defaults to False.
+            crop_to_aspect_ratio: whether to cut images to the aspect ratio of `image_size` before they are resized.
+            pad_to_aspect_ratio: whether to fill them up to it with black instead.
+            data_format: "channels_last" or "channels_first". Defaults to that of Keras.
+            target: as in the class.
+            max_repeats: as in the class.
+            classes_per_batch: as in the class.
+            epoch_size: as in the class.
+            exact: as in the class.
 
-        Returns:
-            For each class name: `rows` in the data, `drawn` places in batches, `synthetic` new points among them,
-            `distinct` rows of the data that were drawn at least once, and `passes`, how often each row was drawn on average.
+        Raises:
+            ValueError: for a folder without images, a class name without a folder, a split without a seed that says which, and
+                arguments that Keras does not take either.
 
         Example:
-        >>> import numpy as np
-        >>> sampler = ArraySampler(np.arange(6.0), [0, 0, 0, 0, 0, 1], batch_size=3, seed=0)
-        >>> _ = list(sampler.dataset())
-        >>> sampler.exposure_report()["1"]
-        {'rows': 1, 'drawn': 3, 'synthetic': 0, 'distinct': 1, 'passes': 3.0}
+        >>> import tempfile
+        >>> import keras, numpy as np
+        >>> from pathlib import Path
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for i, name in enumerate(["common"] * 6 + ["rare"] * 2):
+        ...     (folder / name).mkdir(exist_ok=True)
+        ...     keras.utils.save_img(folder / name / f"{i}.png", np.full((8, 8, 3), i))
+        >>> sampler = ArraySampler.from_directory(folder, image_size=(4, 4), batch_size=4, seed=0)
+        >>> sampler.class_names, [(images.shape, int(labels.numpy().sum())) for images, labels in sampler.dataset()]
+        (['common', 'rare'], [(TensorShape([4, 4, 4, 3]), 2), (TensorShape([4, 4, 4, 3]), 2)])
         """
-        self._settle()
-        report: dict[str, dict[str, float]] = {}
-        for i, name in enumerate(self._class_names):
-            rows, drawn, made = int(self._counts[i]), int(self._drawn[i]), int(self._made[i])
-            seen = {"rows": rows, "drawn": drawn + made, "synthetic": made, "distinct": min(drawn, rows)}
-            report[name] = {**seen, "passes": drawn / rows if rows else 0.0}
-        return report
+        images = checked_images(
+            color_mode, image_size, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, data_format
+        )
+        check_split(validation_split, subset, seed)
+        files, ids, names = files_and_classes(directory, labels, class_names, follow_links)
+        images = images.with_labels(label_mode, len(names))
 
-    def dataset(self, num_shards: int = 1, index: int = 0) -> tf.data.Dataset:
+        def sampler(rows, **arguments):
+            paths = [files[row] for row in rows]
+            if not paths:
+                raise invalid("validation_split", f"leave an image of {len(files)} in each subset", validation_split)
+            made = cls(
+                np.array(paths, dtype=object),
+                ids[rows].astype(np.int32),
+                batch_size=batch_size,
+                class_names=names,
+                seed=seed,
+                **arguments,
+            )
+            made.file_paths, made._feed.images = paths, images
+            return made
+
+        asked = {
+            "target": target,
+            "max_repeats": max_repeats,
+            "classes_per_batch": classes_per_batch,
+            "epoch_size": epoch_size,
+            "exact": exact,
+        }
+        if validation_split is None:
+            return sampler(np.arange(len(files)), **asked)
+        divider = seed if seed is not None else random.randrange(2**31)
+        train, validate = stratified_split(ids, validation_split, divider)
+        if subset == "both":
+            return sampler(train, **asked), sampler(validate, target="natural")
+        return sampler(train, **asked) if subset == "training" else sampler(validate, target="natural")
+
+    def dataset(
+        self,
+        *,
+        map_fn: Callable[..., Any] | None = None,
+        pass_repeats: bool = False,
+        num_shards: int = 1,
+        shard_index: int = 0,
+    ) -> "Dataset":
         """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, anew in each iteration, as a finite `tf.data.Dataset`.
 
-        Several workers divide each batch: every one builds the sampler alike, with the same seed, and takes its own part. The
-        parts of a batch have no row in common and are together the batch that one process draws. Each has floor or ceil of its
+        `map_fn` reads, decodes or augments each row on its own, several at a time, as in `tf.data.Dataset.map`: it gets tensors
+        and runs only for rows that are drawn.
+
+        Several workers divide each batch: every one builds the sampler alike, with the same seed, and takes its own shard. The
+        shards of a batch have no row in common and are together the batch that one process draws. Each has floor or ceil of its
         share of every class. State and exposure are those of whole batches, the same in every worker.
 
         Args:
+            map_fn: function of `(x, y)`, or of `(x, y, sample_weight)` where there are weights, of one row. What it gives is
+                batched. Defaults to None: rows as they are.
+            pass_repeats: whether `map_fn` gets one more argument, the last: how often this row was drawn before, int64, so that
+                what repeats is augmented and what does not is seen as it is. Defaults to False.
             num_shards: number of workers, which divides `batch_size`. Defaults to 1.
-            index: number of this worker, from 0.
+            shard_index: which of them this worker is, from 0.
 
         Raises:
-            ValueError: for a number of workers that does not divide `batch_size`, a last batch with fewer rows than workers, or
-                a sampler without a seed of its own.
+            ValueError: for rows that differ in shape without a `map_fn`, a number of workers that does not divide `batch_size`,
+                a last batch with fewer rows than workers, or a sampler without a seed of its own.
 
         Example:
         >>> import numpy as np
         >>> x, y = np.arange(100.0), np.repeat([0, 1], [90, 10])
         >>> workers = [ArraySampler(x, y, batch_size=20, seed=0) for _ in range(2)]
-        >>> parts = [next(iter(worker.dataset(2, i))) for i, worker in enumerate(workers)]
-        >>> [int(labels.numpy().sum()) for _, labels in parts], set(parts[0][0].numpy()) & set(parts[1][0].numpy())
+        >>> shards = [next(iter(worker.dataset(num_shards=2, shard_index=i))) for i, worker in enumerate(workers)]
+        >>> [int(labels.numpy().sum()) for _, labels in shards], set(shards[0][0].numpy()) & set(shards[1][0].numpy())
         ([5, 5], set())
-        """
-        return self._dataset(one_part(num_shards, index))
 
-    def worker_dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
-        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one part for each of its own.
+        Files are read, and what repeats is flipped:
+
+        >>> import tensorflow as tf
+        >>> def load(path, label, repeats):
+        ...     image = tf.image.resize(tf.io.decode_jpeg(tf.io.read_file(path), channels=3), (224, 224))
+        ...     return tf.cond(repeats > 0, lambda: tf.image.random_flip_left_right(image), lambda: image), label
+        >>> sampler = ArraySampler(["a.jpg", "b.jpg", "c.jpg"], [0, 0, 1], seed=0)
+        >>> sampler.dataset(map_fn=load, pass_repeats=True).element_spec[0].shape
+        TensorShape([None, 224, 224, 3])
+        """
+        return self._dataset(one_shard(num_shards, shard_index), map_fn, pass_repeats)
+
+    def py_dataset(
+        self,
+        *,
+        map_fn: Callable[..., Any] | None = None,
+        pass_repeats: bool = False,
+        workers: int = 1,
+        num_shards: int = 1,
+        shard_index: int = 0,
+    ) -> "SamplerDataset":
+        """Batches `(x, y)` or `(x, y, sample_weight)` in NumPy, as a finite `keras.utils.PyDataset`, without TensorFlow.
+
+        For `fit` on JAX and PyTorch, which is slower on `dataset()`; on TensorFlow that is the faster one, and frees the rows
+        that TensorFlow keeps of this one. Each epoch of fit is one of the sampler, with the target of the moment when it
+        begins, and so is each iteration in a loop of one's own. Batches come in the order of the plan: an index is ignored, and
+        so is `shuffle` of fit.
+
+        What Keras reads before training is no epoch, with one exception: with one batch an epoch JAX and PyTorch read all of
+        it, so `fit` begins with the second epoch of the sampler. An epoch counts as a whole once its second batch is read, also
+        where `steps_per_epoch` or an error ends it; the next one is new. TensorFlow reads ahead, so that a `steps_per_epoch`
+        other than `len(dataset)` takes its first batches from the plan before: pass `epoch_size` to the sampler instead.
+        Validation on the same sampler draws epochs, and counts, like training.
+
+        Args:
+            map_fn: function of `(x, y)`, or of `(x, y, sample_weight)` where there are weights, of one row in NumPy. It gives a
+                tuple of two or three, arrays or nests of them (tuple, dict), which are batched. Defaults to None: rows as they
+                are.
+            pass_repeats: as in `dataset`.
+            workers: threads. More than one make batches ahead while the model trains, which pays where a batch takes longer
+                than a thread's turn, as for SMOTE and `map_fn`, which then runs in several at a time. Defaults to 1: each batch
+                is made when Keras asks for it.
+            num_shards: number of workers that divide each batch, as in `dataset`. Defaults to 1.
+            shard_index: which of them this worker is, from 0.
+
+        Raises:
+            ValueError: for a sampler `from_directory`, whose images TensorFlow reads, rows that differ in shape without a
+                `map_fn` or after it, and shards as in `dataset`.
+            ImportError: on tf-keras, whose `Sequence` is not told when an epoch begins.
+
+        Example:
+        >>> import keras, numpy as np
+        >>> sampler = ArraySampler(np.arange(100.0), np.repeat([0, 1], [90, 10]), batch_size=20, seed=0)
+        >>> batches = sampler.py_dataset(map_fn=lambda x, y, before: (x + 0.5 * (before > 0), y), pass_repeats=True)
+        >>> x, y = next(iter(batches))
+        >>> len(batches), int(y.sum()), bool((x % 1).any())  # in the first batch no row comes again
+        (5, 10, False)
+        """
+        need_keras_3("ArraySampler.py_dataset()", remedy="Unset it, or fit `dataset()`.")
+        from keras_imbalance.sampling.py_dataset import Batches, SamplerDataset
+
+        _check_map(map_fn, pass_repeats)
+        if self._feed.images is not None:
+            remedy = (
+                "Elsewhere pass the paths and a function that reads one: ArraySampler(paths, y).py_dataset(map_fn=...)."
+            )
+            raise invalid(
+                "sampler",
+                "deliver by `dataset()` where it is made `from_directory`",
+                received="py_dataset()",
+                remedy=remedy,
+            )
+        shards = one_shard(num_shards, shard_index)
+        self._check_shards(shards)
+        batches = Batches(self._feed, shards, map_fn, pass_repeats)
+        return SamplerDataset(batches, check_whole(workers, "workers", 1))
+
+    def worker_dataset(
+        self, context: "InputContext", *, map_fn: Callable[..., Any] | None = None, pass_repeats: bool = False
+    ) -> "Dataset":
+        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one shard for each of its own.
 
         For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
         `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.
+
+        Args:
+            context: what the strategy passes.
+            map_fn: as in `dataset`.
+            pass_repeats: as in `dataset`.
         """
-        return self._dataset(parts_of_worker(context))
+        from keras_imbalance.sampling.tf_data import shards_of_worker
 
-    def _dataset(self, parts):
-        parts.check(self.batch_size, self._seeded)
-        rest = self.epoch_rows % self.batch_size
-        if 0 < rest < parts.number:
-            raise ValueError(
-                f"`epoch_size` must leave a row of the last batch for each of {parts.number} workers or replicas. "
-                f"Received: {self.epoch_rows} rows, the last batch of {rest}. "
-                f"Pass epoch_size={self.epoch_rows - rest or self.batch_size}."
-            )
-        signature = tf.nest.map_structure(spec_of, self._arrays)
+        return self._dataset(shards_of_worker(context), map_fn, pass_repeats)
 
-        def pieces(generate, *epoch):
-            return tf.data.Dataset.from_generator(generate, output_signature=signature, args=epoch).unbatch()
-
-        if self._batches_a_piece() >= FEW_BATCHES:
-            # Handing small batches from thread to thread costs more than making them where they are wanted.
-            dataset = pieces(partial(self._whole_epoch, parts))
-        else:
-            # The first batch comes by itself: looking at it must not start the rest, which is fetched ahead.
-            begin = partial(self._begin, parts)
-            epochs = tf.data.Dataset.from_generator(begin, output_signature=tf.TensorSpec((), tf.int64))
-            dataset = epochs.flat_map(
-                lambda epoch: pieces(self._first_piece, epoch).concatenate(
-                    pieces(self._other_pieces, epoch).prefetch(2)
-                )
-            )
-        options = parts.options()
-        options.autotune.enabled = False
-        dataset = dataset.with_options(options)
-        return dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches * parts.kept))
-
-    def state_dict(self) -> dict:
-        """What a resumed run needs to go on with the batches that would have come, as JSON types."""
-        self._settle()
-        return {
-            "seed": self.seed,
-            "class_counts": self._counts.tolist(),
-            "batch_size": self.batch_size,
-            "epoch": self._next,
-            "drawn": self._drawn.tolist(),
-            "synthetic": self._made.tolist(),
-            "distribution": self._distribution.tolist(),
-        }
-
-    def load_state_dict(self, state: Mapping) -> None:
-        """Goes on from what `state_dict` gave, for a sampler of the same data.
-
-        Raises:
-            ValueError: when the state is of a sampler of other rows per class, batch size or seed, or is no state at all.
-        """
-        if not isinstance(state, Mapping) or not set(STATE_KEYS) <= set(state):
-            raise ValueError(
-                f"`state` must be what `state_dict` gave, with the keys {STATE_KEYS}. Received: {state!r}."
-            )
-        drawn, made = (np.asarray(state[key], dtype=np.int64) for key in ("drawn", "synthetic"))
-        counted = drawn.shape == made.shape == self._drawn.shape and not ((drawn < 0) | (made < 0)).any()
-        if not counted or state["seed"] != self.seed or state["epoch"] < 0:
-            raise ValueError(
-                f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
-                f"{len(drawn)} classes, seed {state['seed']}. "
-                f"Build the sampler as in the run that saved it, with seed={state['seed']}."
-            )
-        if state["class_counts"] != self._counts.tolist() or state["batch_size"] != self.batch_size:
-            raise ValueError(
-                f"`state` must be of a sampler of the same rows: {self._counts.tolist()} a class, in batches of "
-                f"{self.batch_size}. Received: {state['class_counts']} a class, in batches of {state['batch_size']}. Build the "
-                "sampler as in the run that saved it."
-            )
-        self._check_drawable(check_distribution(state["distribution"], self._counts, "distribution"))
-        # As saved, not rescaled once more: the same run must draw the same rows.
-        self._distribution = np.asarray(state["distribution"], dtype=np.float64)
-        self._next, self._drawn, self._made = int(state["epoch"]), drawn, made
-        self._epochs.clear()
-
-    def _rows_of(self, epoch_size):
-        if isinstance(epoch_size, str) or epoch_size is None:
-            if epoch_size not in EPOCH_SIZES:
-                raise ValueError(
-                    f"`epoch_size` must be one of {EPOCH_SIZES} or a number of rows. Received: {epoch_size!r}."
-                )
-            if epoch_size == "natural":
-                return int(self._counts.sum())
-            drawn = self._distribution > 0
-            per_share = self._counts[drawn] / self._distribution[drawn]
-            # A share like 1/3 is no float: what lies within rounding of a whole number is meant to be that number.
-            if epoch_size == "undersample":
-                return max(1, int(np.floor(per_share.min() * (1 + 1e-12))))
-            return int(np.ceil(per_share.max() * (1 - 1e-12)))
-        return whole_number(epoch_size, "epoch_size")
-
-    def _settle(self):
-        """Takes over what the latest iteration draws, if it counts: all of it, however far what fetches ahead has come."""
-        if self._epochs:
-            latest = self._epochs[max(self._epochs)]
-            if latest.counted and latest.number >= self._next:
-                places = latest.places
-                if places.sum() < self.epoch_rows:
-                    places = np.zeros_like(places)
-                    for first, number in self._pieces():
-                        places = places + self._counted(self._classes(latest, places, first, number))
-                self._next = latest.number + 1
-                self._drawn, self._made = latest.totals(places)
-
-    def _begin(self, parts: Parts) -> Iterator[int]:
-        self._settle()
-        key = max(self._epochs, default=-1) + 1
-        self._epochs = {old: epoch for old, epoch in self._epochs.items() if old > key - 32}
-        shares = self._distribution.copy()
-        self._epochs[key] = _Epoch(
-            self._next, shares, self._drawn, self._made, self._limit, self.seed, parts, looks_at_data()
+    def __iter__(self):
+        raise TypeError(
+            "ArraySampler is not iterable. Its batches are those of `sampler.dataset()`, which `fit` takes too; row numbers "
+            "alone are drawn by ClassSampler."
         )
-        yield key
 
-    def _whole_epoch(self, parts):
-        key = next(self._begin(parts))
-        yield from self._first_piece(key)
-        yield from self._other_pieces(key)
+    def _dataset(self, shards, map_fn, pass_repeats):
+        from keras_imbalance.sampling import tf_data  # TensorFlow loads with the first dataset
 
-    def _first_piece(self, key):
-        epoch = self._epochs[int(key)]
-        epoch.counted = self.num_batches == 1 and not epoch.look
-        yield from self._piece(epoch, 0, 1)
+        _check_map(map_fn, pass_repeats)
+        self.matched_losses.check(self._distribution)
+        shards = tf_data.within_strategy(shards)
+        self._check_shards(shards)
+        return tf_data.dataset_of(self._feed, shards, map_fn, pass_repeats)
 
-    def _other_pieces(self, key):
-        epoch = self._epochs[int(key)]
-        epoch.counted = not epoch.look
-        for first, number in self._pieces()[1:]:
-            yield from self._piece(epoch, first, number)
-
-    def _pieces(self):
-        """First batch and number of batches of each piece of an epoch."""
-        most = self._batches_a_piece()
-        full = self.epoch_rows // self.batch_size
-        pieces = [(0, 1)] + [(first, min(most, full - first)) for first in range(1, full, most)]
-        return pieces + ([(full, 1)] if max(full, 1) < self.num_batches else [])
-
-    def _batches_a_piece(self):
-        row_bytes = sum(leaf.nbytes // max(len(leaf), 1) for leaf in tf.nest.flatten(self._arrays))
-        return int(np.clip(PIECE_BYTES // max(row_bytes * self.batch_size, 1), 1, PIECE_BATCHES))
-
-    def _piece(self, epoch, first, number):
-        """Batches, or the wanted parts of them, stacked `(M, b, ...)`: all at once, or one by one where sizes differ."""
-        classes = self._classes(epoch, epoch.places, first, number)
-        flat = classes.reshape(-1)
-        drawn, made = epoch.totals(epoch.places)
-        new = self._beyond_own_rows(epoch, flat)
-        epoch.places = epoch.places + self._counted(classes)
-        rows = np.empty(len(flat), dtype=np.int64)
-        rows[~new] = self._passes.draw(flat[~new], drawn)
-        if new.any():
-            rows[new] = self._bases.draw(flat[new], made)
-        if self._synthesizer is None or not new.any():
-            for places in self._wanted(epoch, classes, first):
-                yield _taken(self._arrays, rows[places])
-            return
-        # Every worker makes the new points of all, from the same random numbers.
-        batches = _taken(self._arrays, rows)
-        rng = np.random.default_rng([self._smote_seed, epoch.number, first + 1, 1])
-        places = np.flatnonzero(new)
-        self._synthesizer.place(tf.nest.flatten(batches[0]), places, rows[places], flat[places], rng)
-        if epoch.parts.number == 1:
-            yield tf.nest.map_structure(lambda leaf: leaf.reshape(*classes.shape, *leaf.shape[1:]), batches)
-            return
-        for places in self._wanted(epoch, classes, first):
-            yield _taken(batches, places)
-
-    def _wanted(self, epoch, classes, first):
-        """Places `(M, b)` of the wanted parts of batches `(K, B)`, batch after batch, one array or one a part."""
-        places = np.arange(classes.size).reshape(classes.shape)
-        number, begin, kept = epoch.parts
-        if number == 1:
-            return [places]
-        shift = epoch.rng(first, 2).integers(0, number, len(classes))
-        within = [places_of_part(classes, number, part, shift) for part in range(begin, begin + kept)]
-        parts = [np.take_along_axis(places, part, axis=1) for part in within]
-        if len({part.shape for part in parts}) > 1:
-            return parts
-        return [np.stack(parts, axis=1).reshape(len(classes) * kept, -1)]
-
-    def _beyond_own_rows(self, epoch, classes):
-        """Which places, bool `(P,)`, come after all rows of their class in this epoch: those of new points."""
-        new = np.zeros(len(classes), dtype=bool)
-        if self._synthesizer is not None:
-            places, owner, within = in_runs(classes, self.num_classes)
-            new[places] = epoch.places[owner] + within >= epoch.limit[owner]
-        return new
-
-    def _use(self, smote, ids):
-        if not isinstance(smote, SMOTE):
-            raise ValueError(f"`smote` must be a SMOTE or None. Received: smote={smote!r}.")
-        self._smote_seed = self.seed if smote.seed is None else int(smote.seed)
-        self._bases = Passes(ids, self._counts, self._smote_seed ^ BASES)
-        self._synthesizer = Synthesizer(smote, self._arrays[0], self._passes.members())
-        # A class of one row has no neighbour to go to: what rounding gives it beyond that row repeats it.
-        self._limit = np.where(self._counts > 1, self._counts, self._limit)
-        self._check_drawable(self._distribution)
-
-    def _check_drawable(self, shares):
-        if self._synthesizer is None:
-            return
-        lonely = np.flatnonzero((self._counts == 1) & (shares * self.epoch_rows > 1 + 1e-9))
-        if lonely.size:
-            names = [self._class_names[i] for i in lonely]
-            raise ValueError(
-                f"`smote` makes new points between the rows of a class, and a class of one row has none between: {names}. "
-                f"Give it a share of at most 1 / {self.epoch_rows}, more rows, or use smote=None."
-            )
-
-    def _classes(self, epoch, places, first, number):
-        """Classes `(number, B)` of the batches from `first` on, when each class got these places before in the epoch."""
-        full, rest = divmod(self.epoch_rows, self.batch_size)
-        if first < full:
-            starts = batch_starts(first, number, full, epoch.offset)
-            return batch_classes(epoch.distribution, epoch.order, starts, self.batch_size, epoch.rng(first), self.exact)
-        rng = epoch.rng(first)
-        if not self.exact:
-            return batch_classes(epoch.distribution, epoch.order, np.array([epoch.offset]), rest, rng, False)
-        # The last batch brings the epoch's totals to within a row of what the shares ask.
-        shares = epoch.distribution
-        counts = rounded(self.epoch_rows * shares - places, rest, rng, rest * shares)
-        return rng.permutation(np.repeat(np.arange(self.num_classes), counts))[None]
-
-    def _counted(self, classes):
-        return np.bincount(classes.reshape(-1), minlength=self.num_classes)
+    def _shares_of(self, target):
+        shares = super()._shares_of(target)
+        if self._smote is not None:
+            lonely = np.flatnonzero((self._counts == 1) & (shares * self.epoch_rows > 1 + 1e-9))
+            if lonely.size:
+                names = [self._class_names[i] for i in lonely]
+                requirement = "be None where new points are asked of a class of one row, which has no second to go to"
+                remedy = f"Give it a share of at most 1 / {self.epoch_rows}, more rows, or use smote=None."
+                raise invalid("smote", requirement, received=f"the classes {shown(names)}", remedy=remedy)
+        return shares
 
 
-def _taken(arrays, rows):
-    return tf.nest.map_structure(lambda leaf: leaf.take(rows, axis=0), arrays)
+def _check_map(map_fn, pass_repeats):
+    check_callable(map_fn, "map_fn", optional=True)
+    if check_flag(pass_repeats, "pass_repeats") and map_fn is None:
+        raise invalid("pass_repeats", "be False where there is no `map_fn` to pass repeats to", pass_repeats)

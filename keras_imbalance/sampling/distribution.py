@@ -1,28 +1,45 @@
-"""The live class distribution of a sampler: what callbacks read and set."""
+"""What a sampler is asked for, and the class shares that follow: what callbacks set and read."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_imbalance.class_counts import check_distribution, target_distribution
+from keras_imbalance._core import MatchedLosses, check_names, invalid, target_distribution
+
+_samplers: WeakSet = WeakSet()  # all of this process, so that a backup can tell which drew rows and is not saved
+
+
+def live_samplers() -> list:
+    """The samplers of this process that are still in use."""
+    return list(_samplers)
 
 
 class LiveDistribution:
-    """A class distribution over counted classes that is checked whenever it is set.
+    """Base of the samplers: a target over counted classes that is checked whenever it is set, as the `Sampler` protocol asks.
 
     Args:
-        counts: rows per class, int64 `(C,)`.
+        class_counts: rows per class, int64 `(C,)`.
         target: as in `target_distribution`.
-        class_names: C names of the classes, for log keys and mappings. Defaults to the class numbers as text.
+        class_names: C names of the classes, for log keys and mappings. Defaults to the class ids as text.
+
+    Attributes:
+        matched_losses: the losses that are adjusted to what is drawn.
     """
 
-    def __init__(self, counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
-        self._counts = counts
-        names = [str(i) for i in range(len(counts))] if class_names is None else check_class_names(class_names)
-        self._class_names = names
-        self.owners: list[tuple] = []  # callbacks that set the distribution, kept by callbacks.ownership
-        self._distribution = target_distribution(counts, target, names)
+    seed: int
+
+    def __init__(self, class_counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
+        self._counts = class_counts
+        names = check_names(class_names, len(class_counts))
+        self._class_names = [str(i) for i in range(len(class_counts))] if names is None else names
+        self._draw_from_now_on(self._shares_of(target))
+        self._target = deepcopy(target)
+        self.matched_losses = MatchedLosses()
+        _samplers.add(self)
 
     @property
     def class_counts(self) -> np.ndarray:
@@ -40,19 +57,43 @@ class LiveDistribution:
         return list(self._class_names)
 
     @property
+    def target(self) -> Any:
+        """What is asked for, as it was set: anything that `target_distribution` takes. Setting it acts on the next epoch."""
+        return deepcopy(self._target)
+
+    @target.setter
+    def target(self, target: npt.ArrayLike | Mapping | str | float) -> None:
+        self._draw_from_now_on(self._shares_of(target))
+        self._target = deepcopy(target)
+
+    @property
     def distribution(self) -> np.ndarray:
-        """Share of every class in what is drawn, float64 `(C,)`, sum 1. Setting it takes effect at the next epoch."""
+        """Share of every class in what is to be drawn, float64 `(C,)`, sum 1: what `target` stands for."""
         return self._distribution.copy()
 
-    @distribution.setter
-    def distribution(self, shares: Any) -> None:
-        shares = check_distribution(shares, self._counts, "distribution")
-        self._check_drawable(shares)
-        self._distribution = shares
+    @property
+    def history(self) -> list[np.ndarray]:
+        """What every epoch so far really drew: rows of every class, a list of int64 `(C,)`."""
+        raise NotImplementedError
 
-    def set_target(self, target: Any) -> None:
-        """Sets the distribution that a target stands for: a name, a number q, a mapping or an array of shares."""
-        self.distribution = target_distribution(self._counts, target, self._class_names)
+    @property
+    def drawn_prior(self) -> np.ndarray:
+        """Share of every class in what the last epoch really drew, float64 `(C,)`, sum 1.
+
+        Raises:
+            ValueError: before the first epoch.
+        """
+        history = self.history
+        if not history or not history[-1].any():
+            raise invalid(
+                "drawn_prior",
+                "be read after an epoch",
+                received="a sampler whose last epoch drew no row"
+                if history
+                else "a sampler that has drawn no epoch yet",
+                remedy="Fit on sampler.dataset() first; `distribution` says what the next epoch is to draw.",
+            )
+        return history[-1] / history[-1].sum()
 
     def __repr__(self) -> str:
         # Keras shows this where a sampler is passed in the place of its dataset.
@@ -63,18 +104,33 @@ class LiveDistribution:
             f"{type(self).__name__} is not iterable. Its batches are those of `sampler.dataset()`, which `fit` takes too."
         )
 
-    def _check_drawable(self, shares: np.ndarray) -> None:
-        """Raises when the sampler cannot draw these shares, for reasons of its own."""
+    def _shares_of(self, target: Any) -> np.ndarray:
+        """The shares that a target stands for; raises where the sampler cannot draw them."""
+        return target_distribution(self._counts, target, class_names=self._class_names)
 
+    def _draw_from_now_on(self, shares: np.ndarray) -> None:
+        """Takes over the shares of the epochs to come."""
+        self._distribution = shares
 
-def check_class_names(class_names: Any) -> list[str]:
-    """`class_names` as text; raises unless they are different names."""
-    # A set has no order, and of a mapping the keys may be the class numbers or the names.
-    no_list = isinstance(class_names, (Mapping, Set, str, bytes)) or not isinstance(class_names, Iterable)
-    names = [] if no_list else [str(name) for name in class_names]
-    if not names or len(set(names)) != len(names) or "" in names:
-        raise ValueError(
-            "`class_names` must be a list of different names, one a class in the order of the class numbers. "
-            f"Received: class_names={class_names!r}."
+    def _check_state(self, state: Any, keys: Sequence[str], counters: Sequence[str]) -> None:
+        """Raises unless a state is of a sampler of as many classes and this seed, its counters int64 `(C,)` of at least 0."""
+        if not isinstance(state, Mapping) or not set(keys) <= set(state):
+            raise invalid("state", f"be what `state_dict` gave, with the keys {', '.join(keys)}", state)
+        found = [np.asarray(counts) for counts in (*(state[key] for key in counters), *state["history"])]
+        counted = all(
+            counts.shape == (self.num_classes,) and counts.dtype.kind in "iu" and (counts >= 0).all()
+            for counts in found
         )
-    return names
+        if not counted or state["seed"] != self.seed or state["epoch"] < 0:
+            requirement = (
+                f"be of a sampler of {self.num_classes} classes with seed {self.seed}, with counters of at least 0"
+            )
+            remedy = f"Build the sampler as in the run that saved it, with seed={state['seed']}."
+            raise invalid("state", requirement, state, remedy)
+
+    def _json_target(self) -> Any:
+        """The target as JSON types: a word, a number q, shares, or shares by class name."""
+        target = self._target.to_dict() if hasattr(self._target, "to_dict") else self._target
+        if isinstance(target, Mapping):
+            return {k if k in self._class_names else self._class_names[k]: float(v) for k, v in target.items()}
+        return target if isinstance(target, str) else np.asarray(target, dtype=np.float64).tolist()

@@ -1,7 +1,7 @@
 """Which rows an epoch draws: pure functions of a seed, the epoch and how often each class was drawn before.
 
-Within a class the rows are drawn in passes. A pass is a permutation of the class's rows that depends on the seed, the class
-and the number of the pass alone, so the whole state of a sampler is one counter a class.
+Within a class the rows are drawn in cycles. A cycle is a permutation of the class's rows that depends on the seed, the class
+and how many came before it alone, so the whole state of a sampler is one counter a class.
 """
 
 import math
@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 GOLDEN = (5**0.5 - 1) / 2
-LEAST_PART = 8  # rows; smaller parts would follow a pattern that shows
+STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 times the golden ratio
+LEAST_ROWS = 8  # rows; smaller parts would follow a pattern that shows
 
 
 def batch_starts(first_batch: int, num_batches: int, epoch_batches: int, offset: float) -> np.ndarray:
@@ -19,7 +20,7 @@ def batch_starts(first_batch: int, num_batches: int, epoch_batches: int, offset:
     are as exact as each batch. In time they move by about the golden ratio, so those of any run of batches are close.
 
     Args:
-        first_batch: number of the first of these batches within the epoch.
+        first_batch: the first of these batches within the epoch, from 0.
         num_batches: how many starts to give.
         epoch_batches: number of batches of this size in the whole epoch.
         offset: in [0, 1), where the whole lattice lies.
@@ -35,10 +36,10 @@ def batch_starts(first_batch: int, num_batches: int, epoch_batches: int, offset:
 def batch_classes(
     shares: np.ndarray, order: np.ndarray, starts: np.ndarray, batch_size: int, rng: np.random.Generator, exact: bool
 ) -> np.ndarray:
-    """The class of every place of several batches.
+    """The class of every position of several batches.
 
     exact: systematic sampling. A batch holds the classes at B equally spaced points of the cumulated shares, so each class has
-    floor or ceil of B * share places, shuffled; and so it is in
+    floor or ceil of B * share positions, shuffled; and so it is in
     each half, quarter and eighth of the batch, down to 8 rows, for replicas.
 
     Args:
@@ -47,7 +48,7 @@ def batch_classes(
         starts: where the points of each batch start, `(K,)`.
         batch_size: rows a batch, B.
         rng: source of everything else that is random.
-        exact: False draws each place by itself.
+        exact: False draws each position by itself.
 
     Returns:
         int32 `(K, B)`.
@@ -58,8 +59,7 @@ def batch_classes(
         points = rng.random((len(starts), batch_size))
         return order[np.searchsorted(edges, points, side="right")].astype(np.int32)
     points = (np.arange(batch_size) + starts[:, None]) / batch_size
-    classes = order[np.searchsorted(edges, points, side="right")].astype(np.int32)
-    return _scattered(classes, rng)
+    return _scattered(order.astype(np.int32)[np.searchsorted(edges, points, side="right")], rng)
 
 
 def rounded(wanted: np.ndarray, total: int, rng: np.random.Generator, near: np.ndarray) -> np.ndarray:
@@ -98,34 +98,21 @@ def _scattered(classes, rng):
     point, so it is an equally spaced sample itself, and so are the halves and quarters, by the order of the parts.
     """
     number, size = classes.shape
-    parts = next((g for g in (8, 4, 2) if size % g == 0 and size // g >= LEAST_PART), 1)
+    parts = next((g for g in (8, 4, 2) if size % g == 0 and size // g >= LEAST_ROWS), 1)
     first = np.array({8: (0, 4, 2, 6, 1, 5, 3, 7), 4: (0, 2, 1, 3), 2: (0, 1), 1: (0,)}[parts])
     first = first ^ rng.integers(0, parts, (number, 1))
-    places = first[:, :, None] + parts * np.arange(size // parts)
-    dealt = np.take_along_axis(classes, places.reshape(number, size), axis=1)
+    positions = first[:, :, None] + parts * np.arange(size // parts)
+    dealt = np.take_along_axis(classes, positions.reshape(number, size), axis=1)
     return rng.permuted(dealt.reshape(number * parts, size // parts), axis=1).reshape(number, size)
 
 
-def in_runs(classes: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places sorted by class, in their order within a class.
-
-    Args:
-        classes: class of every place `(P,)`.
-        num_classes: number of classes.
-
-    Returns:
-        Three arrays `(P,)`: the place, its class, and how many places of that class come before it.
-    """
+def sorted_positions(classes: np.ndarray, num_classes: int) -> np.ndarray:
+    """Positions sorted by class, in their order within a class, int64 `(P,)`."""
     # NumPy sorts 16 bits by radix, many times faster than 32.
-    by_class = np.argsort(classes.astype(np.int16) if num_classes <= 2**15 else classes, kind="stable")
-    totals = np.bincount(classes, minlength=num_classes)
-    present = np.flatnonzero(totals)
-    number = totals[present]
-    within = np.arange(len(classes)) - np.repeat(np.cumsum(number) - number, number)
-    return by_class, np.repeat(present, number), within
+    return np.argsort(classes.astype(np.int16) if num_classes <= 2**15 else classes, kind="stable")
 
 
-class Passes:
+class Cycles:
     """Draws rows of classes, every row of a class once before any is drawn twice.
 
     Args:
@@ -139,77 +126,75 @@ class Passes:
         self.sizes = counts.astype(np.int64)
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
         self.seed = seed
-        # The permutation of one pass of every class: `order[start + k]` is the k-th row of that pass.
-        self._order = self.rows.copy()
-        self._cached = np.full(len(counts), -1, dtype=np.int64)
 
     def members(self) -> list[np.ndarray]:
         """Row numbers of every class."""
         return np.split(self.rows, self.starts[1:])
 
-    def draw(self, classes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Rows for places of given classes.
+    def draw(self, classes: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows for positions of given classes.
 
         Args:
-            classes: class of every place `(P,)`, none empty.
+            classes: class of every position `(P,)`, only those that have rows.
             drawn: int64 `(C,)`, how many rows each class gave before.
 
         Returns:
-            int64 `(P,)`, row numbers.
+            Two int64 `(P,)`: row numbers, and how often each of these rows was drawn before.
         """
-        by_class, owner, within = in_runs(classes, len(self.sizes))
-        passes, offsets = np.divmod(drawn[owner] + within, self.sizes[owner])
-        rows = self._rows_at(owner, passes, offsets)
-        result = np.empty(len(classes), dtype=np.int64)
-        result[by_class] = rows
-        return result
+        totals = np.bincount(classes, minlength=len(self.sizes))
+        present = np.flatnonzero(totals)
+        wanted, sizes = totals[present], self.sizes[present]
+        cycle, skipped = np.divmod(drawn[present], sizes)
+        # Of each class the cycles that are touched, whole, one after another; its draws are a run of them.
+        touched = -(-(skipped + wanted) // sizes)
+        owner = np.repeat(np.arange(len(present)), touched)
+        cycles = cycle[owner] + np.arange(len(owner)) - np.repeat(_begins(touched), touched)
+        run = np.repeat(_begins(touched * sizes) + skipped - _begins(wanted), wanted)
+        run += np.arange(len(run))
+        order, number = self._permutations(present[owner], cycles, run)
+        by_class = sorted_positions(classes, len(self.sizes))
+        rows, repeats = np.empty((2, len(classes)), dtype=np.int64)
+        rows[by_class] = self.rows[order]
+        repeats[by_class] = cycles[number]
+        return rows, repeats
 
-    def _rows_at(self, owner, passes, offsets):
-        rows = np.empty(len(owner), dtype=np.int64)
-        fresh = passes != self._cached[owner]
-        kept = ~fresh
-        rows[kept] = self._order[self.starts[owner[kept]] + offsets[kept]]
-        if not fresh.any():
-            return rows
-        owner, passes, offsets = owner[fresh], passes[fresh], offsets[fresh]
-        # Places come sorted by class and pass: a segment starts wherever one of them changes.
-        new = np.concatenate([[True], (owner[1:] != owner[:-1]) | (passes[1:] != passes[:-1])])
-        segment_of = np.cumsum(new) - 1
-        classes, numbers = owner[new], passes[new]
-        permuted, begins = self._permutations(classes, numbers)
-        rows[fresh] = permuted[begins[segment_of] + offsets]
-        self._remember(classes, numbers, permuted, begins)
-        return rows
+    def _permutations(self, classes, cycles, run):
+        """Of the permutations of several cycles, one after another, the places `run`: which of the sorted rows, which cycle.
 
-    def _permutations(self, classes, passes):
-        """Permutations of several passes, one after another, and where each begins."""
+        A cycle's rows are sorted by a hash of seed, class, cycle and place.
+        """
         sizes = self.sizes[classes]
-        begins = np.cumsum(sizes) - sizes
-        segment = np.repeat(np.arange(len(classes)), sizes)
-        within = np.arange(len(segment)) - begins[segment]
-        key = _mix(np.uint64(self.seed) ^ _mix(classes.astype(np.uint64)) ^ _mix(_mix(passes.astype(np.uint64))))[
-            segment
-        ]
-        keys = _mix(key + _mix(within.astype(np.uint64)))
-        if len(classes) > 1:
-            bits = np.uint64(int(len(classes) - 1).bit_length())
-            keys = (segment.astype(np.uint64) << (np.uint64(64) - bits)) | (keys >> bits)
-        order = np.argsort(keys)
-        return self.rows[self.starts[classes][segment] + within[order]], begins
+        begins = _begins(sizes)
+        places = np.arange(sizes.sum(), dtype=np.uint64)
+        start = _mix(np.uint64(self.seed) ^ _mix(classes.astype(np.uint64)) ^ _mix(_mix(cycles.astype(np.uint64))))
+        words = np.repeat(start - begins.astype(np.uint64) * STEP, sizes)
+        words += places * STEP
+        words = _mix(words)
+        # In one word the cycle, the hash and the place: sorting words is several times as fast as sorting indices by them.
+        of_cycle, of_place = (np.uint64(max(int(n - 1).bit_length(), 1)) for n in (len(sizes), len(places)))
+        rest = np.uint64(64) - of_cycle
+        words >>= of_cycle + of_place
+        words <<= of_place
+        words |= places
+        words |= np.repeat(np.arange(len(sizes), dtype=np.uint64) << rest, sizes)
+        words.sort()
+        words = words[run]
+        number = (words >> rest).view(np.int64)
+        words &= (np.uint64(1) << of_place) - np.uint64(1)
+        order = words.view(np.int64)
+        order += (self.starts[classes] - begins)[number]
+        return order, number
 
-    def _remember(self, classes, passes, permuted, begins):
-        last = np.concatenate([classes[1:] != classes[:-1], [True]])
-        classes, passes, begins = classes[last], passes[last], begins[last]
-        sizes = self.sizes[classes]
-        ends = np.cumsum(sizes)
-        within = np.arange(ends[-1]) - np.repeat(ends - sizes, sizes)
-        self._order[np.repeat(self.starts[classes], sizes) + within] = permuted[np.repeat(begins, sizes) + within]
-        self._cached[classes] = passes
+
+def _begins(sizes):
+    """Where each of several runs begins that stand one after another."""
+    return np.cumsum(sizes) - sizes
 
 
 def _mix(values):
     """splitmix64: spreads whole numbers evenly over 64 bits (Steele, Lea & Flood, 2014)."""
-    values = np.asarray(values, dtype=np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+    values = values + STEP
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
+        values ^= values >> np.uint64(shift)
+        values *= np.uint64(factor)
+    return values

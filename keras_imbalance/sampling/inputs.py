@@ -1,119 +1,226 @@
-"""What a user passes as arrays: nests, lengths and the class of every row."""
+"""What a user passes as arrays: their lengths, and the class of every row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from keras_imbalance.labels import BY_CLASSES, as_table, class_ids
+from keras_imbalance._core import (
+    BY_CLASSES,
+    arrays_of,
+    check_names,
+    check_table,
+    check_weight_values,
+    check_whole,
+    class_ids,
+    invalid,
+    is_frame,
+    is_text,
+    named_ids,
+    nearest,
+)
+from keras_imbalance.sampling.nests import leaves
 
+__all__ = [
+    "arrays_of",
+    "check_weights",
+    "class_of_rows",
+    "column_names",
+    "common_length",
+    "features_and_labels",
+    "rarest_classes",
+]
 
-def arrays_of(value: Any, name: str) -> Any:
-    """A nest of NumPy arrays; a list of arrays is a tuple of them, any other list is one array."""
-    if isinstance(value, Mapping) and value:
-        if name == "sample_weight" and all(np.ndim(part) == 0 for part in value.values()):
-            raise ValueError(
-                f"`sample_weight` must hold weights of rows. Received: {value}. Weights of classes are `class_weight` of fit; "
-                "for each row they are numpy.array(weights)[y]."
-            )
-        return {key: arrays_of(part, name) for key, part in value.items()}
-    if (
-        isinstance(value, (tuple, list))
-        and value
-        and all(hasattr(part, "shape") or isinstance(part, Mapping) for part in value)
-    ):
-        if all(np.ndim(part) == 0 for part in value if not isinstance(part, Mapping)):
-            return arrays_of(np.asarray(value), name)
-        return tuple(arrays_of(part, name) for part in value)
-    array = as_table(value, name)
-    text = array.dtype == object and all(isinstance(item, (str, bytes)) for item in array.flat)
-    if array.ndim == 0 or (array.dtype.kind not in "biufcUS" and not text):
-        received = f"{type(value)}" if array.ndim == 0 else f"{type(value)}, as an array of dtype {array.dtype}"
-        raise ValueError(
-            f"`{name}` must be an array with a row for each sample, or a nest of them. Received: {received}."
-            f"{_way_to_an_array(value, array, name)}"
-        )
-    return array
-
-
-def _way_to_an_array(value, array, name):
-    """What to do with a value that is no array: one sentence, or none."""
-    if hasattr(value, "element_spec"):
-        return " A tf.data.Dataset is rebalanced by StreamSampler(dataset, batch_size=..., num_classes=...)."
-    if hasattr(value, "toarray"):
-        return f" A sparse matrix is drawn from as {name}.toarray()."
-    if name == "sample_weight" and isinstance(value, (int, str)):
-        return " Other arguments go by name, as batch_size=32."
-    if array.ndim and hasattr(value, "columns"):
-        return " Encode columns of text as numbers, or pass a dict of columns, each an input of its own."
-    if array.ndim:
-        dtype = "int64" if name == "y" else "float32"
-        return f" Convert it, as by {name}.astype({dtype!r}), once missing values are dropped or filled."
-    return ""
+RAREST = "rarest"
+NO_LABEL = "none"
+BLOCK_VALUES = 1 << 20
+SMALL_IDS = 1 << 16
+BY_RAREST = "Of labels (N, L) and masks classes='rarest' takes the rarest class that a row holds."
+ONE_CLASS = "Where each row has one class leave `classes` out."
 
 
-def spec_of(leaf: np.ndarray) -> tf.TensorSpec:
-    """What a piece of several batches of rows of `leaf` looks like."""
-    dtype = tf.string if leaf.dtype.kind in "OUS" else tf.as_dtype(leaf.dtype)
-    return tf.TensorSpec((None, None, *leaf.shape[1:]), dtype)
+def features_and_labels(x: Any, y: Any) -> tuple[Any, Any]:
+    """X and y, where y may be the name of the column of x that holds the labels: x then comes without it.
+
+    Example:
+    >>> features_and_labels({"age": [40, 50], "ill": [0, 1]}, "ill")
+    ({'age': [40, 50]}, [0, 1])
+    """
+    in_memory = is_frame(x) or isinstance(x, (Mapping, np.ndarray, list, tuple))
+    if not isinstance(y, str) or not in_memory:
+        return x, y
+    columns = list(x.columns) if is_frame(x) else list(x) if isinstance(x, Mapping) else []
+    if y not in columns:
+        remedy = nearest(y, columns) or "Columns are those of a data frame or a dict of arrays."
+        raise invalid("y", "hold the labels, or name the column of `x` that does", y, remedy)
+    if is_frame(x):
+        return x.drop(columns=y), x[y]
+    return {name: column for name, column in x.items() if name != y}, x[y]
+
+
+def column_names(x: Any) -> list | None:
+    """The names of the columns of a data frame, else None."""
+    return list(x.columns) if is_frame(x) else None
 
 
 def common_length(parts: dict) -> int:
-    """The number of rows that all arrays have; raises where they differ or there are none."""
-    lengths = {name: {len(leaf) for leaf in tf.nest.flatten(part)} for name, part in parts.items()}
+    """The number of rows that all arrays have; raises where they differ or hold no rows."""
+    lengths = {name: {len(leaf) for leaf in leaves(part)} for name, part in parts.items()}
     if len(set().union(*lengths.values())) != 1:
         received = ", ".join(f"{name} of {sorted(sizes)} rows" for name, sizes in lengths.items())
-        hint = ""
-        for name, part in parts.items():
-            if isinstance(part, tuple) and any({len(part)} == lengths[other] for other in parts if other != name):
-                hint = (
-                    f" A list of {len(part)} arrays is {len(part)} inputs: numpy.stack({name}) makes one of its rows."
-                )
-        raise ValueError(f"`x`, `y` and `sample_weight` must have the same number of rows. Received: {received}.{hint}")
+        remedy = _way_to_one_length(parts, lengths)
+        raise invalid("x", "have as many rows as `y` and `sample_weight`", received=received, remedy=remedy)
     rows = lengths["x"].pop()
     if rows == 0:
-        raise ValueError("`x` and `y` must hold at least one row. Received none.")
+        raise invalid("x", "hold at least one row", received="no rows")
     return rows
+
+
+def _way_to_one_length(parts, lengths):
+    """What to do where a list of rows was taken for a list of inputs, or nothing."""
+    for name, part in parts.items():
+        if isinstance(part, tuple) and any({len(part)} == lengths[other] for other in parts if other != name):
+            return f"A list of {len(part)} arrays is {len(part)} inputs: numpy.stack({name}) makes one of its rows."
+    return ""
 
 
 def check_weights(sample_weight: Any) -> None:
     """Raises unless every weight is a finite number that is not negative."""
-    for leaf in tf.nest.flatten(sample_weight):
-        if leaf.dtype.kind not in "biuf" or not np.isfinite(leaf).all() or (leaf < 0).any():
-            raise ValueError(
-                "`sample_weight` must hold finite weights that are not negative. Received others. A row with the weight 0 "
-                "counts nowhere."
-            )
+    for leaf in leaves(sample_weight):
+        check_weight_values(np.asarray(leaf))
 
 
-def class_of_rows(x: Any, y: Any, classes: Any, rows: int, class_names: Sequence[str] | None) -> tuple[np.ndarray, Any]:
-    """Class ids of all rows, and the classes' names where they have some."""
+def class_of_rows(
+    x: Any, y: Any, classes: Any, rows: int, class_names: list[str] | None
+) -> tuple[np.ndarray, list[str] | None, Any]:
+    """The class of every row.
+
+    Args:
+        x: nest of arrays of N rows.
+        y: nest of arrays of N rows, as `arrays_of` gives it.
+        classes: None, where y is the class; ids or names of all rows; or "rarest", of `rarest_classes(y)`.
+        rows: N.
+        class_names: names of the classes, or None.
+
+    Returns:
+        int64 ids `(N,)`; names, or None where classes have none; and y as it is drawn from. Where y is the class itself that is
+        a copy, with ids in the place of text, so that no change of the user's array parts it from the ids.
+    """
     num_classes = None if class_names is None else len(class_names)
+    if isinstance(classes, str) and classes == RAREST:
+        return *_rarest_of_rows(y, class_names), y
     if classes is None:
-        if not isinstance(y, np.ndarray):
-            raise ValueError("`y` is a nest of arrays: pass the class to sample each row by as `classes`.")
-        labels_first = isinstance(x, np.ndarray) and x.dtype.kind in "biu" and x.size == rows < y.size
-        remedy = "Features come first, labels second." if labels_first else BY_CLASSES
-        return class_ids(y, num_classes, "y", remedy), class_names
-    classes = np.asarray(classes)
-    if classes.ndim == 0 or len(classes) != rows:
-        raise ValueError(
-            f"`classes` must hold the class of each of {rows} rows. Received: shape {classes.shape}. "
-            "The names of the classes are `class_names`."
-        )
-    if classes.dtype.kind not in "OUS":
-        return class_ids(classes, num_classes, name="classes"), class_names
-    found, ids = np.unique(classes.astype(str), return_inverse=True)
-    names = found.tolist() if class_names is None else class_names
-    unknown = sorted(set(found.tolist()) - set(names))
-    if unknown:
-        raise ValueError(f"`class_names` must hold every name in `classes`. Received: {names}, which lacks {unknown}.")
-    return np.array([names.index(name) for name in found])[ids.reshape(-1)], names
+        labels, names = named_ids(y, class_names, "y") if isinstance(y, np.ndarray) else (y, class_names)
+        ids = _class_of_labels(x, labels, rows, num_classes)
+        return ids, names, np.array(labels)
+    table = check_table(classes, "classes")
+    if table.ndim == 0 or len(table) != rows:
+        remedy = "The names of the classes are `class_names`; of labels (N, L) or masks take classes='rarest'."
+        received = f"shape {table.shape}"
+        raise invalid("classes", f"hold the class of each of {rows} rows", received=received, remedy=remedy)
+    table, names = named_ids(table, class_names, "classes", numerals=True)
+    return class_ids(table, num_classes, name="classes"), names, y
 
 
-def whole_number(value: Any, name: str, least: int = 1) -> int:
-    """`value` as an int; raises unless it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"`{name}` must be a whole number of at least {least}. Received: {name}={value!r}.")
-    return int(value)
+def _class_of_labels(x, y, rows, num_classes):
+    if not isinstance(y, np.ndarray):
+        remedy = "Pass the class to sample each row by as `classes`."
+        raise invalid("y", "be one array, where `classes` is not given", received="a nest of arrays", remedy=remedy)
+    labels_first = isinstance(x, np.ndarray) and x.dtype.kind in "biu" and x.size == rows < y.size
+    remedy = "Features come first, labels second." if labels_first else f"{BY_CLASSES} {BY_RAREST}"
+    return class_ids(y, num_classes, "y", remedy)
+
+
+def _rarest_of_rows(y, class_names):
+    """Ids by `rarest_classes`, and names: one more where rows hold no label and names are given for the labels alone."""
+    num_classes = None if class_names is None else len(class_names)
+    ids = rarest_classes(y, num_classes=num_classes)
+    if class_names is not None and ids.max() == num_classes:
+        return ids, check_names([*class_names, NO_LABEL])
+    return ids, None if class_names is None else list(class_names)
+
+
+def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int | None = None) -> np.ndarray:
+    """Of several classes in a row the one that the fewest rows hold: what to sample multi-label rows and masks by.
+
+    Args:
+        y: labels `(N, L)` of 0 and 1, or masks: class ids of three axes and more, `(N, H, W)` or `(N, H, W, 1)`, or one-hot
+            on the last axis `(N, H, W, C)`.
+        num_classes: number of classes C. Defaults to the largest id + 1, or the size of the last axis of 0 and 1.
+        ignore_class: id of positions that hold no class, such as 255. Defaults to None: every id is that of a class.
+
+    Returns:
+        int64 `(N,)`. A row that holds no class gets C, one class more. Of equally rare classes the first is taken.
+
+    Raises:
+        ValueError: for a nest, for soft labels, and for ids out of range.
+
+    Example:
+    >>> rarest_classes([[1, 1, 0], [1, 0, 0], [1, 0, 1], [1, 1, 1], [0, 0, 0]]).tolist()
+    [1, 0, 2, 1, 3]
+    """
+    check_whole(num_classes, "num_classes", 1, optional=True)
+    check_whole(ignore_class, "ignore_class", optional=True)
+    if isinstance(y, (tuple, dict)):
+        raise invalid("classes", "be given for each row, where y is a nest of arrays", received="classes='rarest'")
+    table = check_table(y, "y")
+    if table.ndim < 2 or table.dtype.kind not in "biuf" or is_text(table):
+        received = f"dtype {table.dtype}, shape {table.shape}"
+        raise invalid("y", "hold labels (N, L) of 0 and 1, or masks of class ids", received=received, remedy=ONE_CLASS)
+    channels = _channels(table, num_classes, ignore_class)
+    held = _held_channels(table) if channels else _held_ids(table, num_classes, ignore_class)
+    rows = held.sum(axis=0)
+    order = np.argsort(rows, kind="stable")
+    first = held[:, order].argmax(axis=1)
+    return np.where(held.any(axis=1), order[first], held.shape[1]).astype(np.int64)
+
+
+def _channels(table, num_classes, ignore_class):
+    """Whether the last axis holds one channel a class, of 0 and 1; raises for labels `(N, L)` of anything else."""
+    if table.ndim == 2:
+        if not all(((block == 0) | (block == 1)).all() for block in _blocks(table)):
+            remedy = "Decide soft labels first, as by y > 0.5. Ids of several positions a row are masks: y[..., None]."
+            raise invalid("y", "hold 0 and 1 in the shape (N, L)", received="other values", remedy=remedy)
+        if num_classes not in (None, table.shape[1]):
+            raise invalid("y", f"have {num_classes} columns", received=f"shape {table.shape}")
+        return True
+    one_hot = table.shape[-1] > 1 and ignore_class is None and num_classes in (None, table.shape[-1])
+    return one_hot and all(_is_one_hot(block) for block in _blocks(table))
+
+
+def _is_one_hot(block):
+    return bool(((block == 0) | (block == 1)).all()) and bool((block.sum(axis=-1) == 1).all())
+
+
+def _blocks(table: np.ndarray) -> Iterator[np.ndarray]:
+    """A few rows at a time, so that a memory map of masks is never held whole."""
+    size = max(1, BLOCK_VALUES * len(table) // max(table.size, 1))
+    return (table[start : start + size] for start in range(0, len(table), size))
+
+
+def _held_channels(table):
+    """Which channels are 1 anywhere in a row, bool `(N, C)`."""
+    return np.concatenate([(block != 0).any(axis=tuple(range(1, table.ndim - 1))) for block in _blocks(table)])
+
+
+def _held_ids(table, num_classes, ignore_class):
+    """Which ids a row holds, bool `(N, C)`."""
+    found = [_ids_of_row(row, num_classes, ignore_class) for row in table]
+    size = num_classes or max((int(ids[-1]) + 1 for ids in found if ids.size), default=1)
+    held = np.zeros((len(found), size), dtype=bool)
+    for row, ids in zip(held, found, strict=True):
+        row[ids] = True
+    return held
+
+
+def _ids_of_row(row, num_classes, ignore_class):
+    values = _values_of(row.reshape(-1))
+    values = values if ignore_class is None else values[values != ignore_class]
+    return class_ids(values, num_classes, "y")
+
+
+def _values_of(flat):
+    """The different values, sorted; small ids are counted, which takes a tenth of the time of sorting them."""
+    if flat.dtype.kind in "iu" and flat.min(initial=0) >= 0 and flat.max(initial=0) < SMALL_IDS:
+        return np.flatnonzero(np.bincount(flat.astype(np.int64)))
+    return np.unique(flat)

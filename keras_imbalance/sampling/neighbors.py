@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keras_imbalance._core import invalid
+
 BLOCK_BYTES = 16 << 20
 PAIRS = 1 << 18  # whose differences are held at a time
 
@@ -134,19 +136,20 @@ def check_features(x: np.ndarray, name: str = "x") -> np.ndarray:
     """`x` as a float matrix `(N, D)`, further axes flattened; raises for other dtypes and for values that are not finite."""
     x = np.asarray(x)
     if x.dtype.kind not in "fiub" or x.ndim < 2:
-        hint = (
-            f" Convert it first, as by {name}.astype('float32'), or {name}.toarray() where it is sparse."
+        remedy = (
+            f"Convert it first, as by {name}.astype('float32'), or {name}.toarray() where it is sparse."
             if x.dtype.kind not in "fiub"
-            else f" One feature has the shape (N, 1): {name}[:, None]. Features come first, labels second."
+            else f"One feature has the shape (N, 1): {name}[:, None]. Features come first, labels second."
         )
-        raise ValueError(f"`{name}` must be numbers of shape (N, D). Received: dtype {x.dtype}, shape {x.shape}.{hint}")
-    if len(x) == 0:
-        raise ValueError(f"`{name}` must hold at least one row. Received: shape {x.shape}.")
+        received = f"dtype {x.dtype}, shape {x.shape}"
+        raise invalid(name, "be numbers of shape (N, D)", received=received, remedy=remedy)
+    if x.size == 0:
+        raise invalid(name, "hold at least one row and one column", received=f"shape {x.shape}")
     flat = x.reshape(len(x), -1)
     if flat.dtype.kind == "f" and not np.isfinite(flat).all():
         bad = int(np.flatnonzero(~np.isfinite(flat).all(axis=1))[0])
-        raise ValueError(
-            f"`{name}` must be finite, or distances mean nothing. Received NaN or infinity in row {bad}. "
-            "Impute or drop such rows."
+        received = f"NaN or infinity in row {bad}"
+        raise invalid(
+            name, "be finite, or distances mean nothing", received=received, remedy="Impute or drop such rows."
         )
     return flat

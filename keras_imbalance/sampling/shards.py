@@ -1,91 +1,72 @@
-"""Which part of each batch a worker takes: several workers draw the same batches and divide them."""
+"""Which shard of each batch a worker takes: several workers draw the same batches and divide them."""
 
 import json
 import os
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from keras_imbalance.sampling.inputs import whole_number
+from keras_imbalance._core import check_whole, invalid
+
+# Batches that a build probe of Keras takes under a strategy: 5 were seen, and 2 more where rows are fetched ahead.
+PROBED_BATCHES = 8
 
 
-class Parts(NamedTuple):
-    """Parts `first` to `first + kept` of the `number` into which every batch is divided."""
+class Shards(NamedTuple):
+    """Shards `first` to `first + kept` of the `num_shards` into which every batch is divided."""
 
-    number: int = 1
+    num_shards: int = 1
     first: int = 0
     kept: int = 1
+    probed: int = 1  # batches that a build probe may take: an iteration of no more is no epoch
+
+    def probed_under(self, strategy: bool) -> "Shards":
+        """These shards, and as many probed batches as where the dataset is made: within the scope of a strategy or not."""
+        return self._replace(probed=PROBED_BATCHES if strategy else 1)
+
+    def read_ahead(self, batches: int) -> "Shards":
+        """These shards, for a loader that asks for so many batches before it needs them."""
+        return self._replace(probed=1 + batches)
 
     def check(self, batch_size: int, seeded: bool) -> None:
         """Raises unless a batch can be divided like this, alike in every process."""
-        if batch_size % self.number:
-            raise ValueError(
-                "`num_shards` must divide `batch_size`, which is that of all workers together: a mean over workers weighs "
-                f"their parts alike. Received: num_shards={self.number}, batch_size={batch_size}."
-            )
-        if not seeded and (self.number > self.kept or workers_of_tensorflow() > 1):
-            raise ValueError(
-                "`seed` must be given to a sampler whose batches several workers divide: each draws all of them by itself. "
-                "Received: seed=None. Give every worker the same whole number."
-            )
-
-    def options(self) -> tf.data.Options:
-        """Options of a dataset of these parts: batches as they come, whole ones divided by tf.distribute row by row."""
-        options = tf.data.Options()
-        options.deterministic = True
-        # A worker of the tf.data service would draw an epoch of its own, or find no sampler in its process: none may have it.
-        options.experimental_external_state_policy = tf.data.experimental.ExternalStatePolicy.FAIL
-        policy = tf.data.experimental.AutoShardPolicy
-        options.experimental_distribute.auto_shard_policy = policy.DATA if self.number == 1 else policy.OFF
-        return options
+        if batch_size % self.num_shards:
+            requirement = "divide `batch_size`, the rows of all workers together: a mean over workers weighs them alike"
+            received = f"num_shards={self.num_shards}, batch_size={batch_size}"
+            raise invalid("num_shards", requirement, received=received)
+        if not seeded and (self.num_shards > self.kept or workers_of_tensorflow() > 1):
+            requirement = "be given to a sampler whose batches several workers divide: each draws all of them by itself"
+            raise invalid("seed", requirement, None, "Give every worker the same whole number.")
 
 
 def workers_of_tensorflow() -> int:
-    """How many workers TF_CONFIG names, which says it to a strategy too; 1 where it is not set."""
+    """How many workers TF_CONFIG names, which tells a strategy too; 1 where it is not set."""
     cluster = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {})
     return max(1, sum(len(cluster.get(task, ())) for task in ("chief", "worker")))
 
 
-def one_part(num_shards: int, index: int) -> Parts:
-    """The part of one of `num_shards` workers; raises unless these are whole numbers in range."""
-    num_shards = whole_number(num_shards, "num_shards")
-    index = whole_number(index, "index", least=0)
-    if index >= num_shards:
-        raise ValueError(f"`index` must be below `num_shards`. Received: index={index}, num_shards={num_shards}.")
-    return Parts(num_shards, index)
+def one_shard(num_shards: int, shard_index: int) -> Shards:
+    """The shard of one of `num_shards` workers; raises unless these are whole numbers in range."""
+    num_shards = check_whole(num_shards, "num_shards", 1)
+    return Shards(num_shards, check_whole(shard_index, "shard_index", 0, most=num_shards - 1))
 
 
-def parts_of_worker(context: tf.distribute.InputContext) -> Parts:
-    """One part for each replica of a worker of a strategy."""
-    if not isinstance(context, tf.distribute.InputContext):
-        raise ValueError(f"`context` must be a tf.distribute.InputContext. Received: {type(context)}.")
-    replicas, workers = context.num_replicas_in_sync, context.num_input_pipelines
-    if replicas < workers or replicas % workers:
-        raise ValueError(
-            "`context` must have the same number of replicas, at least one, for every worker. Received: "
-            f"num_replicas_in_sync={replicas}, num_input_pipelines={workers}."
-        )
-    each = replicas // workers
-    return Parts(replicas, context.input_pipeline_id * each, each)
+def positions_of_shard(classes: np.ndarray, num_shards: int, shard_index: int, shift: np.ndarray) -> np.ndarray:
+    """Positions of each batch that belong to one shard, when every class of the batch is dealt to all shards in turn.
 
-
-def places_of_part(classes: np.ndarray, num_parts: int, part: int, shift: np.ndarray) -> np.ndarray:
-    """Places of each batch that belong to one part, when every class of the batch is dealt to all parts in turn.
-
-    So a part has floor or ceil of its share of every class, and so of the target where the batch has.
+    So a shard has floor or ceil of its share of every class, and so of the target where the batch has.
 
     Args:
-        classes: class of every place `(K, B)`. One batch, or B a multiple of `num_parts`.
-        num_parts: among how many each batch is divided.
-        part: which of them.
-        shift: int `(K,)`, by how many the parts change places in each batch, so that none always begins.
+        classes: class of every position `(K, B)`. One batch, or B a multiple of `num_shards`.
+        num_shards: among how many each batch is divided.
+        shard_index: which of them.
+        shift: int `(K,)`, by how much the shards take turns in each batch, so that the same one does not always begin.
 
     Returns:
-        int64 `(K, b)`, in ascending order, with b the ceil or floor of B / num_parts.
+        int64 `(K, b)`, in ascending order, with b the ceil or floor of B / num_shards.
     """
     order = np.argsort(classes, axis=1, kind="stable")
-    begin = (part + shift) % num_parts
-    size = -(-(classes.shape[1] - int(begin[0])) // num_parts)
-    turns = begin[:, None] + num_parts * np.arange(max(size, 0))
+    begin = (shard_index + shift) % num_shards
+    size = -(-(classes.shape[1] - int(begin[0])) // num_shards)
+    turns = begin[:, None] + num_shards * np.arange(max(size, 0))
     return np.sort(np.take_along_axis(order, turns, axis=1), axis=1)

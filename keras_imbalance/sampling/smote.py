@@ -1,12 +1,13 @@
 """SMOTE as part of a pipeline: new points between neighbours, made when a batch is."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
 
+from keras_imbalance._core import check_one_of, check_whole, invalid, nearest, shown
 from keras_imbalance.sampling.neighbors import Rows, check_features, k_nearest
+from keras_imbalance.sampling.nests import leaf_names, leaves
 
 
 class SMOTE:
@@ -18,14 +19,17 @@ class SMOTE:
 
     Args:
         k_neighbors: number of neighbours k, >= 1. A class with no more than k rows uses those it has. Defaults to 5.
-        categorical: numbers of the columns, of one feature array `(N, D)`, that hold categories: a new point takes its
-            neighbour's value there. As in SMOTE-NC, a difference in a category counts as the median standard deviation
-            of the other columns. Defaults to none.
+        categorical: columns that hold categories (SMOTE-NC): names of columns of a data frame or keys of a dict of arrays, text
+            among them, or positions in one feature array `(N, D)`. A new point takes the category that most of the row's k
+            neighbours have, of equally many the nearest one's. A difference in a category counts as the median standard
+            deviation of the other columns. Defaults to None, no such columns.
+        targets: "interpolate" moves `y` as `x` is moved, where rows of one class differ in it: regression targets, soft labels,
+            masks as floats. Defaults to None: such a `y` is an error.
         seed: whole number; defaults to the sampler's.
 
     Raises:
-        ValueError: for arguments out of range; when the sampler is built, for features that are not floats, NaN, or a class
-            with one row that would need new points.
+        ValueError: for arguments out of range; when the sampler is built, for features that are not floats or categories, NaN,
+            a `y` that differs within a class, or a class with one row that would need new points.
 
     Example:
     >>> import numpy as np
@@ -37,22 +41,57 @@ class SMOTE:
     >>> len(made), all(16 <= value <= 19 for value in made)
     (6, True)
 
-    Reference: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, 2002, https://arxiv.org/abs/1106.1813
+    Columns of a data frame, or a dict of them:
+
+    >>> shops = {"turnover": np.arange(20.0), "town": np.repeat(["Bonn", "Ulm"], 10)}
+    >>> sampler = ArraySampler(shops, y, batch_size=20, smote=SMOTE(categorical=["town"]), seed=0)
+    >>> batch, labels = next(iter(sampler.dataset()))
+    >>> set(batch["town"].numpy()[labels.numpy() == 1])
+    {b'Ulm'}
+
+    Reference: Chawla et al., SMOTE: Synthetic Minority Over-sampling Technique, 2002, https://arxiv.org/abs/1106.1813; section
+    6.1 is SMOTE-NC.
     """
 
-    def __init__(self, k_neighbors: int = 5, categorical: Sequence[int] | None = None, seed: int | None = None):
-        if isinstance(k_neighbors, bool) or not isinstance(k_neighbors, (int, np.integer)) or k_neighbors < 1:
-            raise ValueError(
-                f"`k_neighbors` must be a whole number of at least 1. Received: k_neighbors={k_neighbors!r}."
-            )
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0):
-            raise ValueError(f"`seed` must be None or a whole number of at least 0. Received: seed={seed!r}.")
-        columns = np.asarray([] if categorical is None else categorical).reshape(-1)
-        if columns.size and (columns.dtype.kind not in "iu" or len(np.unique(columns)) < len(columns)):
-            raise ValueError(f"`categorical` must be different column numbers. Received: categorical={categorical!r}.")
-        self.k_neighbors = int(k_neighbors)
-        self.categorical = columns.tolist()
-        self.seed = seed
+    def __init__(
+        self,
+        k_neighbors: int = 5,
+        *,
+        categorical: Sequence[int] | Sequence[str] | None = None,
+        targets: Literal["interpolate"] | None = None,
+        seed: int | None = None,
+    ):
+        self.k_neighbors = check_whole(k_neighbors, "k_neighbors", 1)
+        self.categorical = _columns(categorical)
+        self.targets = check_one_of(targets, "targets", (None, "interpolate"))
+        self.seed = check_whole(seed, "seed", 0, optional=True)
+
+
+def _columns(categorical):
+    """Different positions, or different names."""
+    columns = [] if categorical is None else np.asarray(categorical, dtype=object).reshape(-1).tolist()
+    columns = [int(column) if isinstance(column, np.integer) else column for column in columns]
+    whole = all(type(column) is int for column in columns)
+    if not (whole or all(isinstance(column, str) for column in columns)) or len(set(columns)) < len(columns):
+        raise invalid("categorical", "hold the names, or the positions, of different columns", categorical)
+    return columns
+
+
+def between(start: np.ndarray, end: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Points `start + u (end - start)`, a row for each of `u`, finite where both ends are. Both arrays are written over.
+
+    Example:
+    >>> between(np.array([[0.0, 10.0]]), np.array([[4.0, 10.0]]), np.array([0.25]))
+    array([[ 1., 10.]])
+    """
+    step = u.astype(start.dtype).reshape(-1, *[1] * (start.ndim - 1))
+    # In two halves: the difference of two large values can be infinite.
+    end *= 0.5
+    end -= 0.5 * start
+    end *= step
+    start += end
+    start += end
+    return start
 
 
 class Synthesizer:
@@ -61,87 +100,195 @@ class Synthesizer:
     Args:
         smote: the settings.
         x: nest of arrays of N rows.
+        y: nest of arrays of N rows.
         members: row numbers of every class, a list of int64 arrays.
+        columns: names of the columns of x where it was a data frame and is one array. Defaults to None.
     """
 
-    def __init__(self, smote: SMOTE, x: Any, members: list[np.ndarray]):
+    def __init__(self, smote: SMOTE, x: Any, y: Any, members: list[np.ndarray], columns: list | None = None):
         self.smote = smote
-        self.leaves = tf.nest.flatten(x)
         self.members = members
+        self._x = leaves(x)
+        self._categorical = _categorical_of(smote.categorical, x, columns)
+        self._class = np.empty(len(self._x[0]), dtype=np.int64)
+        self._within = np.empty(len(self._x[0]), dtype=np.int64)
+        for number, rows in enumerate(members):
+            self._class[rows], self._within[rows] = number, np.arange(len(rows))
         self._neighbors: dict[int, np.ndarray] = {}
-        self._place = np.empty(len(self.leaves[0]), dtype=np.int64)
-        for rows in members:
-            self._place[rows] = np.arange(len(rows))
-        self._check()
+        self._donors: dict[int, np.ndarray] = {}
+        for leaf, name, categorical in zip(self._x, leaf_names(x, "x"), self._categorical, strict=True):
+            _check_leaf(leaf, name, categorical)
+        self._moved = [self._is_moved(leaf, name) for leaf, name in zip(leaves(y), leaf_names(y, "y"), strict=True)]
+        self._y = leaves(y)
 
-    def place(
-        self, batch: list[np.ndarray], places: np.ndarray, base: np.ndarray, classes: np.ndarray, rng: Any
+    def move(
+        self, batch: list[np.ndarray], positions: np.ndarray, base: np.ndarray, u: np.ndarray, choice: np.ndarray
     ) -> None:
         """Moves rows of a batch from where they are to somewhere on the way to a neighbour.
 
         Args:
-            batch: arrays like the leaves of x, changed in place.
-            places: which rows of the batch become new points, int `(M,)`.
-            base: the row number that stands in each of these places, int `(M,)`.
-            classes: class of each of these places, int `(M,)`.
-            rng: source of randomness.
+            batch: arrays like the leaves of x, then those of y, changed in place.
+            positions: which rows of the batch become new points, int `(M,)`.
+            base: the row number at each of these positions, int `(M,)`.
+            u: how far each goes, in [0, 1), `(M,)`.
+            choice: which neighbour each goes to, in [0, 1), `(M,)`.
         """
-        u, choice = rng.random((2, len(base)))
-        neighbor = base.copy()
-        for number in np.flatnonzero(np.bincount(classes)):
-            own = np.flatnonzero(classes == number)
-            known = self._neighbors_of(int(number))
+        for rows, made in zip(batch, self.points(base, self.ends(base, choice), u), strict=True):
+            if made is not None:
+                rows[positions] = made
+
+    def ends(self, base: np.ndarray, choice: np.ndarray) -> np.ndarray:
+        """The neighbour that each row goes to, int64 `(M,)`, by numbers from [0, 1); a row without neighbours stays."""
+        end = base.copy()
+        for own, known in self._by_class(base, self.neighbors_of):
             if known.shape[1]:
                 column = (choice[own] * known.shape[1]).astype(np.int64)
-                neighbor[own] = known[self._place[base[own]], column]
-        for leaf, rows in zip(self.leaves, batch, strict=True):
-            start, end = rows.take(places, axis=0), leaf.take(neighbor, axis=0)
-            step = u.astype(leaf.dtype).reshape(-1, *[1] * (leaf.ndim - 1))
-            categories = end[:, self.smote.categorical] if self.smote.categorical else None
-            # In two halves: the difference of two large values can be infinite.
-            end *= 0.5
-            end -= 0.5 * start
-            end *= step
-            start += end
-            start += end
-            if categories is not None:
-                start[:, self.smote.categorical] = categories
-            rows[places] = start
+                end[own] = known[self._within[base[own]], column]
+        return end
 
-    def _neighbors_of(self, number):
+    def points(self, base: np.ndarray, end: np.ndarray, u: np.ndarray) -> list[np.ndarray | None]:
+        """New points, a part `u` of the way from rows `base` to rows `end`.
+
+        Args:
+            base: row numbers, int `(M,)`.
+            end: row numbers of their neighbours, int `(M,)`.
+            u: float `(M,)` in [0, 1).
+
+        Returns:
+            Arrays of M rows for each leaf of x, then of y; None where they are those of the rows `base`.
+        """
+        donors = self._categories_from(base)
+        made: list[np.ndarray | None] = []
+        for leaf, categorical in zip(self._x, self._categorical, strict=True):
+            own, donors = donors[:, : len(categorical)], donors[:, len(categorical) :]
+            made.append(_point(leaf, categorical, own, base, end, u))
+        moved = zip(self._y, self._moved, strict=True)
+        return made + [between(leaf.take(base, 0), leaf.take(end, 0), u) if moves else None for leaf, moves in moved]
+
+    def neighbors_of(self, number: int) -> np.ndarray:
+        """Nearest rows of each row of a class, nearest first, row numbers int64 `(n, k)`; k is 0 for a class of one row."""
         if number not in self._neighbors:
             rows = self.members[number]
             k = min(self.smote.k_neighbors, len(rows) - 1)
-            local = k_nearest(Rows(self._features(rows)), np.arange(len(rows)), k) if k > 0 else np.empty((1, 0), int)
+            local = k_nearest(Rows(self.features(rows)), np.arange(len(rows)), k) if k > 0 else np.empty((1, 0), int)
             self._neighbors[number] = rows[local] if k > 0 else local
         return self._neighbors[number]
 
-    def _features(self, rows):
-        parts = [leaf.take(rows, axis=0).reshape(len(rows), -1) for leaf in self.leaves]
-        features = np.concatenate(parts, axis=1).astype(np.float64)
-        if not self.smote.categorical:
-            return features
-        plain = np.delete(features, self.smote.categorical, axis=1)
-        weight = np.median(plain.std(axis=0)) if plain.shape[1] else 1.0
+    def donors_of(self, number: int) -> np.ndarray:
+        """Rows that give each row of a class its categories, row numbers int64 `(n, categorical columns)`."""
+        if number not in self._donors:
+            rows, near = self.members[number], self.neighbors_of(number)
+            columns = self._category_columns(rows)
+            donors = np.repeat(rows[:, None], len(columns), axis=1)
+            for column, codes in enumerate(columns if near.shape[1] else []):
+                found = codes[self._within[near]]
+                votes = sum((found == found[:, [j]]).astype(np.int64) for j in range(found.shape[1]))
+                donors[:, column] = np.take_along_axis(near, votes.argmax(axis=1)[:, None], axis=1)[:, 0]
+            self._donors[number] = donors
+        return self._donors[number]
+
+    def features(self, rows: np.ndarray) -> np.ndarray:
+        """What distances are taken between, float64 `(n, D)`: numbers, and categories as one column each."""
+        plain = [
+            np.delete(leaf.take(rows, axis=0).reshape(len(rows), -1), categorical, axis=1).astype(np.float64)
+            for leaf, categorical in zip(self._x, self._categorical, strict=True)
+            if leaf.dtype.kind == "f"
+        ]
+        numbers = np.concatenate([np.empty((len(rows), 0)), *plain], axis=1)
+        weight = np.median(numbers.std(axis=0)) if numbers.shape[1] else 1.0
         # Two rows that differ in a category differ in two of its columns: the squares sum to weight^2.
         encoded = [
-            (features[:, [column]] == np.unique(features[:, column])) * (weight / np.sqrt(2))
-            for column in self.smote.categorical
+            (codes[:, None] == np.arange(codes.max() + 1)) * (weight / np.sqrt(2))
+            for codes in self._category_columns(rows)
         ]
-        return np.concatenate([plain, *encoded], axis=1)
+        return np.concatenate([numbers, *encoded], axis=1)
 
-    def _check(self):
-        for leaf in self.leaves:
-            if leaf.dtype.kind != "f":
-                raise ValueError(
-                    f"`smote` needs features that are floats, to go between them. Received: dtype {leaf.dtype}. "
-                    "Convert x to float32, and name columns that hold categories as `categorical`."
-                )
-            check_features(leaf if leaf.ndim > 1 else leaf[:, None])
-        columns = self.smote.categorical
-        if columns and (len(self.leaves) > 1 or self.leaves[0].ndim != 2):
-            raise ValueError("`categorical` needs one feature array of shape (N, D). Received a nest or more axes.")
-        if columns and not (min(columns) >= 0 and max(columns) < self.leaves[0].shape[1]):
-            raise ValueError(
-                f"`categorical` must be columns of x, 0 to {self.leaves[0].shape[1] - 1}. Received: {columns}."
-            )
+    def _category_columns(self, rows):
+        """Codes of the categories of each categorical column in these rows, a list of int64 `(n,)`."""
+        return [
+            np.unique(leaf.reshape(len(leaf), -1)[rows, column], return_inverse=True)[1].reshape(-1)
+            for leaf, categorical in zip(self._x, self._categorical, strict=True)
+            for column in categorical
+        ]
+
+    def _categories_from(self, base):
+        """The rows that the categories of new points come from, int64 `(M, categorical columns)`."""
+        rows = np.repeat(base[:, None], sum(map(len, self._categorical)), axis=1)
+        if rows.shape[1]:
+            for own, donors in self._by_class(base, self.donors_of):
+                rows[own] = donors[self._within[base[own]]]
+        return rows
+
+    def _by_class(self, base, of_class):
+        """Positions of each class among rows `base`, and what `of_class` gives for that class."""
+        classes = self._class[base]
+        for number in np.flatnonzero(np.bincount(classes)):
+            yield np.flatnonzero(classes == number), of_class(int(number))
+
+    def _is_moved(self, leaf, name):
+        """Whether this part of y is moved with x; raises where rows of a class differ in it and it cannot be."""
+        different = next((number for number, rows in enumerate(self.members) if _differs(leaf, rows)), None)
+        if different is None:
+            return False
+        if self.smote.targets is None:
+            requirement = f"be None, or SMOTE(targets='interpolate'), where rows of one class differ in `{name}`"
+            received = f"rows of class {different} that differ"
+            raise invalid("smote", requirement, received=received, remedy="A new point moves x, not y.")
+        if leaf.dtype.kind != "f":
+            remedy = "Convert numbers to float32; class ids have nothing between them, their one-hot form has."
+            raise invalid(name, "hold floats, for targets='interpolate'", received=f"dtype {leaf.dtype}", remedy=remedy)
+        check_features(leaf if leaf.ndim > 1 else leaf[:, None], name)
+        return True
+
+
+def _differs(leaf, rows):
+    """Whether these rows of an array differ; the first are compared before all, since most arrays differ there."""
+    return any(len(some) > 1 and bool((leaf.take(some, axis=0) != leaf[some[0]]).any()) for some in (rows[:8], rows))
+
+
+def _point(leaf, categorical, donors, base, end, u):
+    """New points in one leaf of x: between two rows, except for the categories, which are those of the rows `donors`."""
+    columns = leaf.reshape(len(leaf), -1)
+    if len(categorical) == columns.shape[1]:
+        return columns[donors, categorical].reshape(len(base), *leaf.shape[1:])
+    made = between(leaf.take(base, axis=0), leaf.take(end, axis=0), u)
+    if len(categorical):
+        made[:, categorical] = columns[donors, categorical]
+    return made
+
+
+def _categorical_of(wanted, x, columns):
+    """The categorical columns of each leaf of x, a list of lists of positions."""
+    if isinstance(x, dict):
+        return _categorical_leaves(wanted, x)
+    if not wanted:
+        return [[] for _ in leaves(x)]
+    if isinstance(x, tuple) or x.ndim != 2:
+        required = "be None unless x is one array (N, D), a data frame or a dict of columns"
+        raise invalid("categorical", required, received="x as a tuple, or of more axes")
+    known = list(range(x.shape[1])) if isinstance(wanted[0], int) else columns or []
+    for column in wanted:
+        if column not in known:
+            required = f"be columns of x, {_listed(known)}"
+            raise invalid("categorical", required, wanted, nearest(column, known))
+    return [[known.index(column) for column in wanted]]
+
+
+def _categorical_leaves(wanted, x):
+    for key in wanted:
+        if key not in x or not isinstance(x[key], np.ndarray):
+            raise invalid("categorical", f"name arrays of x, {shown(sorted(x))}", wanted, nearest(key, x))
+    return [list(range(leaf[:1].size)) if key in wanted else [] for key in sorted(x) for leaf in leaves(x[key])]
+
+
+def _listed(columns):
+    return f"0 to {len(columns) - 1}" if columns and columns[0] == 0 else shown(columns)
+
+
+def _check_leaf(leaf, name, categorical):
+    """Raises unless numbers of a leaf of x are finite floats, where they are no categories."""
+    if leaf.dtype.kind == "f":
+        check_features(leaf if leaf.ndim > 1 else leaf[:, None], name)
+    elif leaf[:1].size > len(categorical):
+        remedy = "Convert it to float32, or name columns that hold categories as SMOTE(categorical=[...])."
+        raise invalid(name, "hold floats, for `smote` to go between", received=f"dtype {leaf.dtype}", remedy=remedy)

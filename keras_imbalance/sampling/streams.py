@@ -1,133 +1,96 @@
-"""Rebalanced batches from a stream, in one pass."""
+"""Rebalanced batches from a stream: a pass of it an epoch, or epochs of a given length."""
 
+import itertools
 import random
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 
-from keras_imbalance.backend.training import looks_at_data
-from keras_imbalance.class_counts import LOOKUP, check_counts, check_distribution, target_distribution
-from keras_imbalance.labels import class_ids
-from keras_imbalance.sampling.distribution import LiveDistribution, check_class_names
-from keras_imbalance.sampling.inputs import check_weights, whole_number
-from keras_imbalance.sampling.shards import one_part, parts_of_worker
+from keras_imbalance._core import (
+    check_counts,
+    check_flag,
+    check_names,
+    check_number,
+    check_whole,
+    invalid,
+    target_distribution,
+)
+from keras_imbalance._keras import tensorflow
+from keras_imbalance.sampling.distribution import LiveDistribution
+from keras_imbalance.sampling.shards import one_shard
+from keras_imbalance.sampling.stream_epochs import StreamEpoch
+from keras_imbalance.sampling.stream_rows import StreamRows
+from keras_imbalance.sampling.stream_source import StreamSource
+from keras_imbalance.sampling.tf_data import AHEAD, options_of, shards_of_worker, within_strategy
 
-BY_LABEL_FN = "Where a row has no single class, give it by `label_fn`."
-STATE_KEYS = ("seed", "epoch", "counts", "drawn", "distribution")
+if TYPE_CHECKING:
+    import tensorflow as tf
+else:
+    tf = tensorflow()
 
-
-class _Pass:
-    """One pass over the stream: the shares it draws, and what was read and given up to now.
-
-    Args:
-        number: of the pass.
-        shares: function from the counts up to now to the wanted share of every class `(C,)`, or None to pass rows on as they
-            come.
-        prior: known share of every class in the stream `(C,)`, or None when it is learnt.
-        read: rows of every class that were read before `(C,)`.
-        drawn: rows of every class that were passed on before `(C,)`.
-        most: copies that are made at a time, about.
-        seed: the sampler's.
-    """
-
-    def __init__(
-        self,
-        number: int,
-        shares: Callable | None,
-        prior: Any,
-        read: np.ndarray,
-        drawn: np.ndarray,
-        most: int,
-        seed: int,
-    ):
-        self.number, self.shares, self.prior = number, shares, prior
-        self.read, self.drawn = read, drawn
-        self.most = most
-        self.rng = np.random.default_rng([seed, number])
-        # What was owed to a class and not given yet: totals stay within one row of what the shares ask.
-        self.owed = self.rng.random(len(read))
-        self.rows = 0
-        self.counted = False
-        self.look = False  # whether Keras looks at the first batch and drops the rest
-
-    def draw(self, ids: np.ndarray) -> int:
-        """Decides how often each row of a block is passed on; gives the number of pieces in which its copies come."""
-        rows = np.bincount(ids, minlength=len(self.read))
-        self.read = self.read + rows
-        self.rows += len(ids)
-        self.owed = self.owed + self._ratio() * rows
-        given = np.floor(self.owed).astype(np.int64)
-        self.owed = self.owed - given
-        each, extra = np.divmod(given, np.maximum(rows, 1))
-        # A random order within each class picks the rows that get one copy more.
-        order = np.lexsort((self.rng.random(len(ids)), ids))
-        rank = np.empty(len(ids), dtype=np.int64)
-        rank[order] = np.arange(len(ids)) - np.repeat(np.cumsum(rows) - rows, rows)
-        self.copies = each[ids] + (rank < extra[ids])
-        self.shift = self.rng.random(len(ids))
-        self.drawn = self.drawn + given
-        self.pieces = int(-(-given.sum() // self.most))
-        return self.pieces
-
-    def piece(self, i: int) -> np.ndarray:
-        """Places of the block in its i-th piece, an even part of the copies of every row, in random order: int64 `(M,)`."""
-        upto = np.floor(np.outer([i, i + 1], self.copies) / self.pieces + self.shift).astype(np.int64)
-        return self.rng.permutation(np.repeat(np.arange(len(self.copies)), upto[1] - upto[0]))
-
-    def _ratio(self):
-        """How often a row of each class is passed on, on average."""
-        if self.shares is None:
-            return np.ones(len(self.read))
-        prior = self.read / self.read.sum() if self.prior is None else self.prior
-        seen = prior > 0
-        shares = np.where(seen, self.shares(self.read), 0.0)
-        if shares.sum() == 0:
-            return np.zeros(len(prior))
-        return np.where(seen, shares / shares.sum() / np.where(seen, prior, 1.0), 0.0)
+STATE_KEYS = ("seed", "epoch_size", "epoch", "counts", "whole", "owed", "source", "history", "target")
 
 
 class StreamSampler(LiveDistribution):
-    """Repeats and drops rows of a stream so that its classes follow a target distribution, in one pass.
+    """Repeats and drops rows of a stream so that its classes follow a target distribution.
 
-    A row of class c is passed on `target_c / prior_c` times on average, so the stream keeps its length. The stream is read
-    block by block; the copies of a block are shuffled among each other. Totals stay within one row of what the shares ask.
-    Memory holds one block and a batch, however rare or absent a class is. Shuffle the source where its classes come sorted.
+    The stream is read block by block; the copies of a block are shuffled among each other. Memory holds two blocks and a few
+    batches, however rare or absent a class is. Shuffle the source where its classes come sorted. A batch has the classes that
+    its block has: with one row in 10,000 there are batches without it.
+
+    By default an epoch is one pass of the source. A row of class c is passed on `target_c / prior_c` times on average, so the
+    stream keeps its length, and totals stay within one row of what the shares ask.
+
+    With `epoch_size` an epoch is that many rows, and the next one goes on in the stream where it was; a source that ends
+    begins anew. So repeated and endless sources have epochs of known length, and the totals of each epoch are within a row of
+    its target, as long as its blocks have rows of every class. What a class is owed at the end of an epoch goes to the next.
+
+    `target` may be set at any time and takes effect when the next epoch begins. An epoch counts once its second batch is asked
+    for, or its last (from its ninth batch on where `dataset()` is called within `strategy.scope()`): see `ArraySampler`. What a
+    look at the first batch read is given again. Several iterations at once share the rows of the stream, with `epoch_size`.
 
     The source may come from a tf.data service, `rows.apply(tf.data.experimental.service.distribute(...))`, which hands rows out
     in no fixed order, so that a seed fixes no batches then. The other way round is refused ("PyFunc is stateful"):
     `sampler.dataset()` runs in the process of the sampler alone.
 
-    `distribution` may be set at any time and takes effect when the next pass begins.
-
     Args:
-        dataset: a `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, of rows or of batches.
+        dataset: a `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, of rows or of batches, which may be ragged in one
+            axis. Rows that differ in shape are filled up to the largest of their batch, as `padded_batch` does, or stay ragged.
         batch_size: rows of a batch that comes out.
         class_counts: rows per class in the stream `(C,)`, or anything in proportion to them. Defaults to None: counted on the
-            way, and more exact the more was read.
+            way, exact after a pass.
         num_classes: number of classes C, needed where neither `class_counts` nor `class_names` is given.
         target: as in `target_distribution`; "natural" passes every row on once. Defaults to "balanced".
-        label_fn: function of a block `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)` where y is none.
+        epoch_size: rows an epoch. Defaults to None: one pass of the source.
+        label_fn: function of a batch `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)` where y names no class.
             Defaults to y.
-        block_size: rows that are drawn from together. Defaults to 4096.
+        block_bytes: size of what is drawn from together. Defaults to 64 MiB.
         batched: whether the dataset's elements are batches. Defaults to None: inferred from the shape of y; needed when that
             is ambiguous.
-        class_names: names of the classes, for log keys. Defaults to the class numbers.
+        padding_value: fills up rows that differ in shape; text is filled up with "". Defaults to 0.
+        class_names: names of the classes, for log keys; y may hold them as text, and comes as class ids. Defaults to the class
+            numbers.
+        skip_on_resume: with `epoch_size`, whether `load_state_dict` skips the rows that the saved run passed, for a source that
+            gives the same rows again. False: a resumed run starts where the source stands. Defaults to True.
         seed: whole number; the same seed gives the same batches. Defaults to one from Python's `random`.
 
     Raises:
-        ValueError: for counts that are not positive, a target that is none, no number of classes, labels that cannot be class
-            ids; while reading, as an error of TensorFlow, for labels out of range, weights that are negative or not finite, and
-            a pass without a row.
+        ValueError: for counts that are not positive, a target that cannot be read, an unknown number of classes, labels that
+            cannot be class ids, sparse tensors; while reading, as an error of TensorFlow, for labels out of range, weights that
+            are negative or not finite, and an epoch without a row.
 
     Example:
     >>> import numpy as np
     >>> rows = tf.data.Dataset.from_tensor_slices((np.arange(1000.0), np.repeat([0, 1], [900, 100])))
-    >>> sampler = StreamSampler(rows.shuffle(1000, seed=0), batch_size=100, class_counts=[900, 100], seed=0)
-    >>> int(sum(labels.numpy().sum() for _, labels in sampler.dataset()))
-    500
+    >>> endless = rows.shuffle(1000, seed=0).repeat()
+    >>> sampler = StreamSampler(endless, batch_size=100, num_classes=2, epoch_size=500, seed=0)
+    >>> dataset = sampler.dataset()
+    >>> int(dataset.cardinality()), int(sum(labels.numpy().sum() for _, labels in dataset))
+    (5, 250)
 
     In fit: `model.fit(sampler.dataset(), shuffle=False, epochs=3)`.
     """
@@ -137,263 +100,263 @@ class StreamSampler(LiveDistribution):
         dataset: tf.data.Dataset,
         *,
         batch_size: int,
-        class_counts: Any = None,
+        class_counts: npt.ArrayLike | None = None,
         num_classes: int | None = None,
-        target: Any = "balanced",
+        target: npt.ArrayLike | Mapping | str | float = "balanced",
+        epoch_size: int | None = None,
         label_fn: Callable | None = None,
-        block_size: int = 4096,
+        block_bytes: int = 64 << 20,
         batched: bool | None = None,
+        padding_value: float = 0,
         class_names: Sequence[str] | None = None,
+        skip_on_resume: bool = True,
         seed: int | None = None,
     ):
-        if not isinstance(dataset, tf.data.Dataset):
-            raise ValueError(
-                f"`dataset` must be a tf.data.Dataset. Received: {type(dataset)}. Arrays are rebalanced by ArraySampler(x, y), "
-                "a generator as tf.data.Dataset.from_generator(...)."
-            )
-        spec = dataset.element_spec
-        if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-            raise ValueError(
-                f"`dataset` must yield (x, y) or (x, y, sample_weight). Received elements of {spec}. "
-                "Map it to that form first, as by dataset.map(lambda row: (row['x'], row['y']))."
-            )
-        if label_fn is None and not hasattr(spec[1], "shape"):
-            raise ValueError("`label_fn` must give the class of each row where y is a nest of arrays. Received: None.")
-        if label_fn is not None and not callable(label_fn):
-            raise ValueError(f"`label_fn` must be None or a function. Received: label_fn={label_fn!r}.")
-        if batched not in (None, True, False):
-            raise ValueError(f"`batched` must be None, True or False. Received: batched={batched!r}.")
-        self.batch_size = whole_number(batch_size, "batch_size")
-        self.block_size = whole_number(block_size, "block_size")
+        self.batch_size = check_whole(batch_size, "batch_size", 1)
+        self.epoch_size = check_whole(epoch_size, "epoch_size", 1, optional=True)
+        self._block_bytes = check_whole(block_bytes, "block_bytes", 1)
+        self._skips = check_flag(skip_on_resume, "skip_on_resume")
         self._seeded = seed is not None
-        self.seed = random.randrange(2**31) if seed is None else whole_number(seed, "seed", least=0)
+        self.seed = random.randrange(2**31) if seed is None else check_whole(seed, "seed", 0)
         self._known = None if class_counts is None else check_counts(class_counts, "class_counts")
-        if self._known is None and num_classes is None:
-            if class_names is None:
-                raise ValueError("`num_classes` must be given where `class_counts` is not. Received: None for both.")
-            num_classes = len(check_class_names(class_names))
-        size = whole_number(num_classes, "num_classes", least=2) if self._known is None else len(self._known)
-        if num_classes not in (None, size):
-            raise ValueError(f"`class_counts` must hold {num_classes} counts. Received: {size}.")
-        if class_names is not None and len(check_class_names(class_names)) != size:
-            raise ValueError(
-                f"`class_names` must hold {size} names, one a class. Received: class_names={class_names!r}."
-            )
-        super().__init__(np.ones(size) if self._known is None else self._known, "balanced", class_names)
-        self._rows = dataset
-        self._label_fn = label_fn
-        self._batched = _is_batched(spec, label_fn, size) if batched is None else bool(batched)
-        _check_spec(spec, self._batched, label_fn, size)
-        self._next = 0
-        self._read = np.zeros(size, dtype=np.int64)
-        self._drawn = np.zeros(size, dtype=np.int64)
-        self._passes: dict[int, _Pass] = {}
-        self.set_target(target)
+        size = _size(self._known, num_classes, class_names)
+        super().__init__(np.ones(size) if self._known is None else self._known, target, class_names)
+        names = None if class_names is None else self._class_names
+        padding = check_number(padding_value, "padding_value")
+        self._rows = StreamRows(dataset, label_fn, batched, names, size, padding, self._block_bytes)
+        self._dataset_of_rows = dataset if epoch_size is None else dataset.repeat()
+        self._source: StreamSource | None = None
+        self._last = StreamEpoch(-1, self.seed, size, rows=self.epoch_size)
+        self._newest = self._last  # of those begun
+        self._tokens = itertools.count()
+        self._running: dict[int, tuple[StreamEpoch, Iterator]] = {}
+        self._history: list[np.ndarray] = []
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches an epoch, or None where an epoch is one pass of the source."""
+        return None if self.epoch_size is None else -(-self.epoch_size // self.batch_size)
 
     @property
     def class_counts(self) -> np.ndarray:
-        """Rows per class as given, or counted so far, `(C,)`."""
-        self._settle()
-        return self._read.copy() if self._known is None else self._known.copy()
+        """Rows per class as given, or as counted `(C,)`: in a pass, or on average in `epoch_size` rows of the stream."""
+        if self._known is not None:
+            return self._known.copy()
+        counts = self._last.counts()
+        if self.epoch_size is None or not counts.any():
+            return counts
+        return np.maximum(np.round(counts * (self.epoch_size / counts.sum())), counts > 0).astype(np.int64)
 
     @property
     def distribution(self) -> np.ndarray:
-        """Share of every class in what is drawn, float64 `(C,)`, sum 1. Setting it takes effect at the next pass."""
-        self._settle()
-        return self._shares(self._target, self._read)
+        """Share of every class in what is to be drawn, float64 `(C,)`, sum 1; with learnt counts it follows what was read."""
+        return self._shares(self._target, self._last.counts())
 
-    @distribution.setter
-    def distribution(self, shares: Any) -> None:
-        self._target: Any = check_distribution(shares, self._counts, "distribution")
-
-    def set_target(self, target: Any) -> None:
-        """Sets the distribution that a target stands for; where counts are learnt, it follows what was counted."""
-        if hasattr(target, "to_dict"):
-            target = target.to_dict()
-        shares = target_distribution(self._counts, target, self._class_names)
-        if isinstance(target, Mapping):
-            self._target = {self._name_of(key): float(share) for key, share in target.items()}
-        elif isinstance(target, str):
-            self._target = target
-        else:
-            self._target = float(target) if np.ndim(target) == 0 else shares
+    @property
+    def history(self) -> list[np.ndarray]:
+        """What every epoch so far really drew: rows of every class, a list of int64 `(C,)`."""
+        return [counts.copy() for counts in self._history]
 
     @property
     def exposure(self) -> np.ndarray:
         """Rows drawn of every class so far, int64 `(C,)`."""
-        self._settle()
-        return self._drawn.copy()
+        return np.sum([np.zeros(self.num_classes, dtype=np.int64), *self._history], axis=0)
 
-    def dataset(self, num_shards: int = 1, index: int = 0) -> tf.data.Dataset:
-        """Batches `(x, y)` or `(x, y, sample_weight)` of one pass over the stream, anew in each iteration.
+    def dataset(self, *, num_shards: int = 1, shard_index: int = 0) -> tf.data.Dataset:
+        """Batches `(x, y)` or `(x, y, sample_weight)` of one epoch, the next one in each iteration.
 
         Several workers divide each batch: every one builds the sampler alike, with the same seed, over the same stream in the
-        same order, and takes its own part. The parts of a batch have no row in common and are together the batch of one
+        same order, and takes its own shard. The shards of a batch have no row in common and are together the batch of one
         process, at the price that every worker reads the whole stream. The last batch may leave a worker without a row. Where
-        reading is too much, give each worker its own files: `StreamSampler(rows_of(files[index::num_workers]),
+        reading is too much, give each worker its own files: `StreamSampler(rows_of(files[shard_index::num_workers]),
         batch_size=batch_size // num_workers, ...)` hits the target on each by itself.
 
         Args:
             num_shards: number of workers, which divides `batch_size`. Defaults to 1.
-            index: number of this worker, from 0.
+            shard_index: which of them this worker is, from 0.
 
         Raises:
             ValueError: for a number of workers that does not divide `batch_size`, or a sampler without a seed of its own.
         """
-        return self._dataset(one_part(num_shards, index))
+        return self._dataset(one_shard(num_shards, shard_index))
 
     def worker_dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
-        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one part for each of its own.
+        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one shard for each of its own.
 
         For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
         `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.
         """
-        return self._dataset(parts_of_worker(context))
-
-    def _dataset(self, parts):
-        parts.check(self.batch_size, self._seeded)
-        passes = tf.data.Dataset.from_generator(self._begin, output_signature=tf.TensorSpec((), tf.int64))
-        batches = passes.flat_map(self._one_pass)
-        if parts.number > 1:
-            # The rows of a batch are in random order: every n-th is a part like any other.
-            batches = batches.flat_map(
-                lambda *batch: tf.data.Dataset.range(parts.first, parts.first + parts.kept).map(
-                    lambda part: tf.nest.map_structure(lambda leaf: leaf[part :: parts.number], batch)
-                )
-            )
-        return batches.with_options(parts.options())
+        return self._dataset(shards_of_worker(context))
 
     def state_dict(self) -> dict:
-        """What a resumed run needs for the passes that would have come, as JSON types."""
-        self._settle()
+        """What a resumed run needs for the epochs that would have come, as JSON types."""
+        known = self._last.counts_of_a_pass() if self.epoch_size is None else self._last.read
         return {
             "seed": self.seed,
-            "epoch": self._next,
-            "counts": self._read.tolist(),
-            "drawn": self._drawn.tolist(),
-            "distribution": self._target.tolist() if isinstance(self._target, np.ndarray) else self._target,
+            "epoch_size": self.epoch_size,
+            "epoch": self._last.number + 1,
+            "counts": (self._last.read if known is None else known).tolist(),
+            "whole": known is not None,
+            "owed": self._last.owed.tolist(),
+            "source": [0, 0, 0] if self._source is None else self._source.state(self._newest.lent or []),
+            "history": [counts.tolist() for counts in self._history],
+            "target": self._json_target(),
         }
 
     def load_state_dict(self, state: Mapping) -> None:
         """Goes on from what `state_dict` gave, for a sampler of the same stream.
 
+        With `epoch_size` the rows that the saved run passed are read and skipped, unless `skip_on_resume` is False.
+
         Raises:
-            ValueError: when the state is of a sampler of other classes or seed, or is no state at all.
+            ValueError: when the state is of a sampler of other classes, seed or epoch size, or no state of a sampler; when the
+                source gives other rows than in the saved run.
         """
-        if not isinstance(state, Mapping) or not set(STATE_KEYS) <= set(state):
-            raise ValueError(
-                f"`state` must be what `state_dict` gave, with the keys {STATE_KEYS}. Received: {state!r}."
-            )
-        counts, drawn = (np.asarray(state[key], dtype=np.int64) for key in ("counts", "drawn"))
-        counted = counts.shape == drawn.shape == self._read.shape and not ((counts < 0) | (drawn < 0)).any()
-        if not counted or state["seed"] != self.seed or state["epoch"] < 0:
-            raise ValueError(
-                f"`state` must be of a sampler of {self.num_classes} classes with seed {self.seed}. Received: "
-                f"{len(counts)} classes, seed {state['seed']}. "
-                f"Build the sampler as in the run that saved it, with seed={state['seed']}."
-            )
-        self.set_target(state["distribution"])
-        self._next, self._read, self._drawn = int(state["epoch"]), counts, drawn
-        self._passes.clear()
+        self._check_state(state, STATE_KEYS, ("counts",))
+        if state["epoch_size"] != self.epoch_size or np.shape(state["owed"]) != (self.num_classes,):
+            requirement = f"be of a sampler of {self.num_classes} classes with epoch_size={self.epoch_size}"
+            raise invalid("state", requirement, received=f"epoch_size={state['epoch_size']}, owed={state['owed']}")
+        self.target = state["target"]
+        if self.epoch_size is not None and self._skips:
+            self._source = self._new_source()
+            self._source.skip(state["source"])
+        last = StreamEpoch(int(state["epoch"]) - 1, self.seed, self.num_classes, rows=self.epoch_size)
+        last.read[:], last.whole = state["counts"], bool(state["whole"])
+        last.owed[:] = state["owed"]
+        self._last = self._newest = last
+        self._history = [np.array(counts, dtype=np.int64) for counts in state["history"]]
 
     def _shares(self, target, read):
         """The shares that a target asks for; where counts are learnt, a class that was not read yet stands with one row."""
         counts = np.maximum(read, 1) if self._known is None else self._known
-        return target_distribution(counts, target, self._class_names)
+        return target_distribution(counts, target, class_names=self._class_names)
 
-    def _name_of(self, key):
-        return key if key in self._class_names else self._class_names[key]
+    def _dataset(self, shards):
+        shards = within_strategy(shards)
+        shards.check(self.batch_size, self._seeded)
+        rows, size, group = self._rows, self.batch_size, self._rows.batches_at_once(self.batch_size)
+        # TensorFlow keeps these functions for ever (tensorflow#57690), so they hold the sampler weakly.
+        run, proceed = weakref.WeakMethod(self._run), weakref.WeakMethod(self._proceed)
 
-    def _begin(self) -> Iterator[int]:
-        self._settle()
-        key = max(self._passes, default=-1) + 1
-        self._passes = {old: kept for old, kept in self._passes.items() if old > key - 4}
-        natural = isinstance(self._target, str) and self._target == "natural"
-        shares = None if natural else partial(self._shares, self._target)
-        prior = None if self._known is None else self._known / self._known.sum()
-        self._passes[key] = _Pass(self._next, shares, prior, self._read, self._drawn, 2 * self.block_size, self.seed)
-        begun = self._passes[key]
-        begun.look = looks_at_data()
-        yield key
-        # Asked for more when the pass is over.
-        if not begun.rows:
-            raise ValueError(
-                "`dataset` must give rows in every pass. Received none in this one. Where it is made from a generator that is "
-                "used up, pass tf.data.Dataset.from_generator a function that begins anew."
-            )
+        def epochs():
+            yield from _alive(run)([size] * shards.probed, group * size)
 
-    def _one_pass(self, key):
-        blocks = self._rows.rebatch(self.block_size) if self._batched else self._rows.batch(self.block_size)
-        drawn = blocks.flat_map(lambda *block: self._drawn_block(key, block)).rebatch(self.batch_size).prefetch(2)
-        # Behind what fetches ahead: a pass counts once its second batch is asked for, whether there is one or not.
-        first, others = tf.data.Dataset.range(1), tf.data.Dataset.range(1).repeat()
-        second = tf.data.Dataset.from_generator(self._count, output_signature=tf.TensorSpec((), tf.int64), args=(key,))
-        marks = first.concatenate(second).concatenate(others)
-        return tf.data.Dataset.zip(marks, drawn).map(lambda mark, batch: batch)
+        def next_batch(token, number):
+            more, leaves = _alive(proceed)(int(token), counts=number == shards.probed)
+            return [np.bool_(more), *leaves]
 
-    def _count(self, key):
-        self._passes[int(key)].counted = not self._passes[int(key)].look
-        yield 0
+        def one_epoch(token):
+            def made(numbers):
+                def batch(number):
+                    more, *leaves = tf.numpy_function(next_batch, [token, number], [tf.bool, *rows.types()])
+                    return more, rows.packed(leaves)
 
-    def _settle(self):
-        """Takes over what the latest pass read and drew, unless it was a look at its first batch."""
-        if self._passes:
-            latest = self._passes[max(self._passes)]
-            if latest.counted:
-                self._next = latest.number + 1
-                self._read, self._drawn = latest.read, latest.drawn
+                found = numbers.map(batch).take_while(lambda more, _: more)
+                return found.map(lambda _, batch: batch)
 
-    def _drawn_block(self, key, block):
-        labels = block[1] if self._label_fn is None else self._label_fn(*block)
-        pieces = tf.numpy_function(self._draw, [key, labels, *tf.nest.flatten(block[2:])], tf.int64)
+            # A look at the first batch must not start the rest, so only the rest is fetched ahead.
+            rest = made(tf.data.Dataset.range(shards.probed, tf.int64.max))
+            rest = rest if group == 1 else rest.rebatch(size)
+            return made(tf.data.Dataset.range(shards.probed)).concatenate(rest.prefetch(AHEAD))
 
-        def piece(i):
-            places = tf.numpy_function(self._piece, [key, i], tf.int64)
-            places.set_shape([None])
-            return tf.nest.map_structure(lambda leaf: tf.gather(leaf, places), block)
-
-        # Copies are made a few blocks' worth at a time: one that repeats a row a million times takes no more memory.
-        return tf.data.Dataset.range(pieces).map(piece)
-
-    def _draw(self, key, labels, *weights):
-        check_weights(weights)
-        name = "y" if self._label_fn is None else "label_fn(...)"
-        return np.int64(self._passes[int(key)].draw(class_ids(labels, self.num_classes, name, BY_LABEL_FN)))
-
-    def _piece(self, key, i):
-        return self._passes[int(key)].piece(int(i))
-
-
-def _is_batched(spec, label_fn, num_classes):
-    """Whether elements of this spec are batches, by the axis that all their parts share."""
-    shapes = [leaf.shape for leaf in tf.nest.flatten(spec)]
-    if any(shape.rank == 0 for shape in shapes):
-        return False
-    lengths = {None if shape.rank is None else shape[0] for shape in shapes}
-    if lengths == {None} and all(shape.rank for shape in shapes):
-        return True
-    label = spec[1].shape if label_fn is None and hasattr(spec[1], "shape") else None
-    if label is not None and label.rank == 1 and None not in lengths and lengths != {1}:
-        if len(lengths) > 1:
-            return False
-        if label[0] != num_classes:
-            return True
-    raise ValueError(
-        f"`batched` must say whether the dataset yields batches: its elements {spec} do not. Received: batched=None."
-    )
-
-
-def _check_spec(spec, batched, label_fn, num_classes):
-    """Raises for what can be seen of a dataset before it is read: rows taken for batches, and labels that are no class ids."""
-    if batched and any(leaf.shape.rank == 0 for leaf in tf.nest.flatten(spec)):
-        raise ValueError(f"`batched` must be False for a dataset of rows. Received: batched=True, elements of {spec}.")
-    if label_fn is not None:
-        return
-    if spec[1].dtype == tf.string:
-        raise ValueError(f"`y` must be numbers. Received: dtype string. {LOOKUP}")
-    columns = [] if spec[1].shape.rank is None else spec[1].shape.as_list()[1 if batched else 0 :]
-    if columns and columns[-1] not in (None, 1, num_classes):
-        raise ValueError(
-            f"`y` must hold class ids or one-hot rows of {num_classes} classes. Received: {spec[1]}, "
-            f"batched={batched}. {BY_LABEL_FN}"
+        batches = tf.data.Dataset.from_generator(epochs, output_signature=tf.TensorSpec((), tf.int64)).flat_map(
+            one_epoch
         )
+        if shards.num_shards > 1:
+            # The rows of a batch are in random order: every n-th is a shard like any other.
+            batches = batches.flat_map(
+                lambda *batch: tf.data.Dataset.range(shards.first, shards.first + shards.kept).map(
+                    lambda shard: tf.nest.map_structure(lambda leaf: leaf[shard :: shards.num_shards], batch)
+                )
+            )
+        options = options_of(shards)
+        options.autotune.enabled = False  # it would fetch ahead of what counts the epochs
+        dataset = batches.with_options(options)
+        if self.num_batches is not None:
+            dataset = dataset.apply(tf.data.experimental.assert_cardinality(self.num_batches * shards.kept))
+        dataset.rows_of_sampler = self
+        return dataset
+
+    def _run(self, first: list[int], later: int) -> Iterator[int]:
+        """The token of the next epoch, whose batches, of these sizes, are made as long as its iteration is kept."""
+        epoch, source = self._begin()
+        blocks = iter(partial(self._block, epoch, source), None)
+        token = next(self._tokens)
+        self._running[token] = epoch, epoch.batches(blocks, itertools.chain(first, itertools.repeat(later)))
+        try:
+            yield token
+        finally:  # the iteration is over, or was let go
+            del self._running[token]
+
+    def _proceed(self, token, counts):
+        """Whether an epoch has a next batch, and its parts. It counts with its last batch, or where that is said."""
+        epoch, batches = self._running[token]
+        batch, last = next(batches, (None, True))
+        if counts or last:
+            self._count(epoch)
+        if batch is None and (not epoch.read.any() or epoch.left):
+            remedy = "Where a generator is used up, pass tf.data.Dataset.from_generator a function that begins anew."
+            raise invalid("dataset", "give rows in every epoch", received="no row in this one", remedy=remedy)
+        return batch is not None, self._rows.delivered(batch)
+
+    def _begin(self):
+        self.matched_losses.check(self.distribution)
+        source = self._new_source() if self.epoch_size is None or self._source is None else self._source
+        if self.epoch_size is not None:
+            self._source = source
+            if self._newest.lent:
+                source.give_back(self._newest.lent)
+                self._newest.lent = None
+        natural = isinstance(self._target, str) and self._target == "natural"
+        self._newest = StreamEpoch(
+            self._last.number + 1,
+            self.seed,
+            self.num_classes,
+            shares=None if natural else partial(self._shares, self.target),
+            prior=self._known,
+            rows=self.epoch_size,
+            before=self._last,
+        )
+        return self._newest, source
+
+    def _new_source(self):
+        return StreamSource(self._rows.pieces(self._dataset_of_rows), self._block_bytes)
+
+    def _block(self, epoch, source):
+        """The next block of an epoch and its class ids, or None where the epoch has what it takes."""
+        if epoch.left == 0:
+            return None
+        if epoch.starves:
+            received = f"{epoch.idle} rows in a run without one"
+            raise invalid("target", "give a share to classes that the stream has", received=received)
+        block = source.take(epoch.left)
+        epoch.whole = not block
+        if epoch.lent is not None:
+            epoch.lent.append(block)
+        return self._rows.checked(block) if block else None
+
+    def _count(self, epoch):
+        """Called when an epoch counts as one. Of several iterations that began as the same epoch the first does."""
+        if epoch.number == self._last.number + 1:
+            epoch.lent = self._newest.lent = None
+            self._last = epoch
+            self._history.append(epoch.drawn)
+
+
+def _alive(reference):
+    method = reference()
+    if method is None:
+        raise RuntimeError("The sampler of this dataset was freed: neither it nor the dataset itself was kept.")
+    return method
+
+
+def _size(class_counts, num_classes, class_names):
+    """The number of classes, by the counts, the number or the names."""
+    if class_counts is None and num_classes is None:
+        if class_names is None:
+            raise invalid("num_classes", "be given where `class_counts` is not", received="None for both")
+        num_classes = len(check_names(class_names) or ())
+    size = check_whole(num_classes, "num_classes", 2) if class_counts is None else len(class_counts)
+    if num_classes not in (None, size):
+        raise invalid("class_counts", f"hold {num_classes} counts", received=str(size))
+    return size

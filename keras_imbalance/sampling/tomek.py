@@ -1,17 +1,18 @@
 """Tomek links: pairs of nearest neighbours of different classes."""
 
-from typing import Any
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_imbalance.labels import as_table, class_ids
+from keras_imbalance._core import check_one_of, check_table, class_ids, invalid
 from keras_imbalance.sampling.neighbors import Rows, check_features, nearest_rows
 
 REMOVE = ("majority", "both", "not_minority")
 ONE_CLASS = "Give each row one class: of soft labels y.argmax(axis=1)."
 
 
-def tomek_links(x: Any, y: Any) -> np.ndarray:
+def tomek_links(x: npt.ArrayLike, y: npt.ArrayLike) -> np.ndarray:
     """Pairs of rows of different classes that are each other's nearest neighbour.
 
     Rows i and j are linked when y_i != y_j and no row z has d(i, z) < d(i, j) or d(j, z) < d(i, j). Equal distances and
@@ -35,9 +36,9 @@ def tomek_links(x: Any, y: Any) -> np.ndarray:
 
     Reference: Tomek, Two Modifications of CNN, 1976.
     """
-    features, labels = check_features(as_table(x, "x")), class_ids(y, None, "y", ONE_CLASS)
+    features, labels = check_features(check_table(x, "x")), class_ids(y, None, "y", ONE_CLASS)
     if len(features) != len(labels):
-        raise ValueError(f"`x` and `y` must have the same number of rows. Received: {len(features)} and {len(labels)}.")
+        raise invalid("x", "have as many rows as `y`", received=f"{len(features)} and {len(labels)}")
     counts = np.bincount(labels)
     others = np.flatnonzero(labels != counts.argmax())
     if len(others) == 0:
@@ -56,7 +57,9 @@ def tomek_links(x: Any, y: Any) -> np.ndarray:
     return np.unique(pairs, axis=0).astype(np.int64)
 
 
-def remove_tomek_links(x: Any, y: Any, remove: str = "majority") -> np.ndarray:
+def tomek_keep_indices(
+    x: npt.ArrayLike, y: npt.ArrayLike, *, remove: Literal["majority", "both", "not_minority"] = "majority"
+) -> np.ndarray:
     """Row numbers that remain when rows in Tomek links are removed.
 
     Args:
@@ -72,13 +75,12 @@ def remove_tomek_links(x: Any, y: Any, remove: str = "majority") -> np.ndarray:
         ValueError: for an unknown `remove`, and as in `tomek_links`.
 
     Example:
-    >>> remove_tomek_links([[0.0], [1.0], [1.1], [3.0]], [0, 0, 1, 1], remove="both")
+    >>> tomek_keep_indices([[0.0], [1.0], [1.1], [3.0]], [0, 0, 1, 1], remove="both")
     array([0, 3])
 
     Reference: Tomek, Two Modifications of CNN, 1976.
     """
-    if remove not in REMOVE:
-        raise ValueError(f"`remove` must be one of {REMOVE}. Received: remove={remove!r}.")
+    check_one_of(remove, "remove", REMOVE)
     labels = class_ids(y, None, "y", ONE_CLASS)
     linked = np.unique(tomek_links(x, y))
     counts = np.bincount(labels).astype(np.float64)

@@ -1,12 +1,16 @@
 """Small data, models and callbacks for the tests of phases and of what a resume keeps."""
 
 import numpy as np
+import pytest
+from kerases import keras_3_only, needs_multi_optimizer
 
-from keras_imbalance import ArraySampler
-from keras_imbalance.backend import Metric, keras, ops
-from keras_imbalance.layer_selection import walk
+from keras_imbalance import ArraySampler, layerwise_optimizer
+from keras_imbalance._keras import Metric, keras, ops
+from keras_imbalance.callbacks.layer_selection import walk
 
 COUNTS = (60, 30, 10)
+optimizers = keras.optimizers
+ALL = {"backbone", "norm", "head"}
 
 
 def data(seed=0):
@@ -41,7 +45,7 @@ def fit(model, sampler, callbacks, epochs=4, **arguments):
 
 def weights_of(model):
     """The weights of every layer with any of its own, by path, as arrays."""
-    found = {path: layer.get_weights() for path, layer, _ in walk(model) if layer.weights}
+    found = {path: layer.get_weights() for path, layer in walk(model) if layer.weights}
     return {path: weights for path, weights in found.items() if not any(p.startswith(f"{path}/") for p in found)}
 
 
@@ -84,7 +88,7 @@ class Recorder(keras.callbacks.Callback):
 
 
 def all_flags(model):
-    layers = [model] + [layer for _, layer, _ in walk(model) if layer.weights]
+    layers = [model] + [layer for _, layer in walk(model) if layer.weights]
     return [(layer.name, layer.trainable, [v.trainable for v in layer.weights]) for layer in layers]
 
 
@@ -149,3 +153,87 @@ class BreakOff(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self.at == (epoch, None):
             raise Break
+
+
+EMA = {"use_ema": True, "ema_momentum": 0.7}
+
+
+OPTIMIZERS = {
+    "adamw": lambda model: optimizers.AdamW(0.05, weight_decay=0.1, global_clipnorm=1.0),
+    "momentum": lambda model: optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "average": lambda model: optimizers.AdamW(0.05, weight_decay=0.1, **EMA),
+    "average written": lambda model: optimizers.AdamW(0.05, ema_overwrite_frequency=3, **EMA),
+    "accumulation": lambda model: optimizers.AdamW(0.05, weight_decay=0.1, gradient_accumulation_steps=3),
+    "scaled": lambda model: optimizers.LossScaleOptimizer(optimizers.AdamW(0.05, weight_decay=0.1, **EMA)),
+    "layerwise": lambda model: layerwise_optimizer(
+        model, optimizers.AdamW(0.05, weight_decay=0.1, **EMA), {"backbone": 0.5, "head": 2.0}
+    ),
+}
+
+
+IN_TF_KERAS = ("adamw", "momentum", "average", "average written")
+
+
+def with_optimizer(name, **arguments):
+    model = make_model(**arguments)
+    optimizer = OPTIMIZERS[name](model)
+    model.compile(optimizer, model.loss, **arguments)
+    return model
+
+
+def mark(name):
+    if name == "layerwise":
+        return pytest.param(name, marks=needs_multi_optimizer)
+    return name if name in IN_TF_KERAS else pytest.param(name, marks=keras_3_only(f"no optimizer for {name!r}"))
+
+
+def linear_model(optimizer):
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((4,)), keras.layers.Dense(5, name="backbone"), keras.layers.Dense(3, name="head")]
+    model = keras.Sequential(layers)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def nested_model():
+    """trunk/a, trunk/norm, trunk/block/b and head."""
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    block = keras.Sequential([keras.Input((3,)), layers.Dense(3, name="b")], name="block")
+    trunk = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="a"), layers.BatchNormalization(name="norm"), block], name="trunk"
+    )
+    model = keras.Sequential([keras.Input((4,)), trunk, layers.Dense(3, name="head")])
+    compile_eagerly(model)
+    return model
+
+
+def compile_eagerly(model):
+    optimizer = optimizers.AdamW(0.05, weight_decay=0.1)
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), run_eagerly=True)
+
+
+def in_trunk(model, name):
+    return model.get_layer("trunk").get_layer(name)
+
+
+def rate_of(model):
+    return float(ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+def slots(optimizer):
+    """The slots by name without that of the optimizer, as arrays."""
+    variables = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
+    names = [getattr(v, "path", v.name).split("/", 1)[-1] for v in variables]
+    return {
+        name: value
+        for name, value in zip(names, optimizer_values_of(variables), strict=True)
+        if "/" in name or "_" in name
+    }
+
+
+def optimizer_values_of(variables):
+    return [np.array(ops.convert_to_numpy(v)) for v in variables]
+
+
+A, NORM, B, HEAD = "trunk/a", "trunk/norm", "trunk/block/b", "head"

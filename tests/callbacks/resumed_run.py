@@ -1,7 +1,7 @@
 """A fit with every callback that knows more than the epoch, in a process that kills itself where it is told to.
 
-Usage: python resumed_run.py FOLDER JIT KEEPER PLACE. Writes FOLDER/weights.npz at the end. PLACE is "nowhere", or the word
-"step", "epoch" (at its begin, after all callbacks), "writing" (halfway through the state's file) or "written" with a number.
+Usage: python resumed_run.py FOLDER JIT MOMENT [NUMBER]. Writes FOLDER/weights.npz at the end. MOMENT is "nowhere", or the word
+"step", "epoch" (at its begin, after all callbacks), "writing" (halfway through the backup) or "written", with a number.
 """
 
 import os
@@ -14,8 +14,8 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras, ops
-from keras_imbalance.callbacks import state as state_module
+from keras_imbalance._keras import keras, ops
+from keras_imbalance.callbacks import backup_and_restore, backup_file
 
 EPOCHS, STEPS = 10, 8
 
@@ -25,18 +25,18 @@ def die():
 
 
 class Killer(keras.callbacks.Callback):
-    def __init__(self, place, number):
+    def __init__(self, moment, number):
         super().__init__()
-        self.place, self.number = place, number
+        self.moment, self.number = moment, number
         self.epoch = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
-        if self.place == "epoch" and epoch == self.number:
+        if self.moment == "epoch" and epoch == self.number:
             die()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.place == "step" and self.epoch * STEPS + batch == self.number:
+        if self.moment == "step" and self.epoch * STEPS + batch == self.number:
             die()
 
 
@@ -44,23 +44,21 @@ def kill_while_writing(killer):
     write = np.savez
 
     def torn(file, **arrays):
-        if killer.place == "writing" and killer.epoch == killer.number:
-            write(file, **arrays)
-            file.flush()
-            file.truncate(file.tell() // 2)
+        if killer.moment == "writing" and killer.epoch == killer.number:
+            write(file, **dict(list(arrays.items())[: len(arrays) // 2]))
             die()
         write(file, **arrays)
 
-    def write_state(path, state, arrays, plain=state_module.write_state):
-        plain(path, state, arrays)
-        if killer.place == "written" and killer.epoch == killer.number:
+    def write_backup(path, header, arrays, plain=backup_file.write_backup):
+        plain(path, header, arrays)
+        if killer.moment == "written" and killer.epoch == killer.number:
             die()
 
-    state_module.np = SimpleNamespace(**{**vars(np), "savez": torn})
-    state_module.write_state = write_state
+    backup_file.np = SimpleNamespace(**{**vars(np), "savez": torn})
+    backup_and_restore.write_backup = write_backup
 
 
-def main(folder, jit, keeper, place, number="0"):
+def main(folder, jit, moment, number="0"):
     keras.utils.set_random_seed(7)
     if keras.backend.backend() == "tensorflow":  # the others are deterministic on a CPU
         import tensorflow as tf
@@ -83,26 +81,24 @@ def main(folder, jit, keeper, place, number="0"):
     )
     loss = ki.LDAMLoss(sampler.class_counts, scale=4.0)
     model.compile(keras.optimizers.AdamW(0.02), loss, metrics=[ki.PerClassF1(3)], jit_compile=jit == "jit")
-    killer = Killer(place, int(number))
+    killer = Killer(moment, int(number))
     kill_while_writing(killer)
-    backup = {
-        "own": [ki.BackupAndRestore(f"{folder}/backup")],
-        "keras": [ki.TrainingState(f"{folder}/state"), keras.callbacks.BackupAndRestore(f"{folder}/backup")],
-    }
+    plateau = keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=10.0)
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=3, start_from_epoch=5, min_delta=10.0)
     callbacks = [
-        ki.DynamicSampling(sampler, stop_epoch=6),
+        ki.DynamicSampling(sampler, end_epoch=6),
         ki.PhasedTraining(
             [
-                ki.Phase(2, frozen="backbone", learning_rate_factor=0.5),
-                ki.Phase(4, trainable=True, reinitialize="head"),
-                ki.Phase(6, target="natural", trainable="head", learning_rate_factor=0.1),
+                ki.Phase(2, freeze="backbone", learning_rate_factor=0.5),
+                ki.Phase(4, unfreeze=True, reinitialize="head"),
+                ki.Phase(6, target="natural", freeze=True, unfreeze="head", learning_rate_factor=0.1),
             ],
             sampler,
         ),
         ki.DeferredReweighting(5),
-        keras.callbacks.ReduceLROnPlateau("val_loss", factor=0.5, patience=1, min_delta=10.0),
-        keras.callbacks.EarlyStopping("val_loss", patience=3, start_from_epoch=5, min_delta=10.0),
-        *backup[keeper],
+        plateau,
+        stopping,
+        ki.BackupAndRestore(f"{folder}/backup", state=[plateau, stopping]),
         killer,
     ]
     fitted = model.fit(

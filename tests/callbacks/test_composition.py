@@ -15,11 +15,10 @@ from keras_imbalance import (
     ProgressiveSampling,
     TwoPhaseLearning,
 )
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 EPOCHS, SWITCH, STOPPED = 8, 3, 6
 ORDERS = list(permutations(range(4)))
-FEW = [ORDERS[i] for i in (0, 9, 16, 18, 23)]
 
 
 def compiled_model(**arguments):
@@ -45,7 +44,7 @@ def four(sampler):
         "val_f1", mode="max", patience=2, min_delta=10.0, start_from_epoch=3, restore_best_weights=True
     )
     return [
-        DynamicSampling(sampler, stop_epoch=SWITCH),
+        DynamicSampling(sampler, end_epoch=SWITCH),
         TwoPhaseLearning(sampler, switch_epoch=SWITCH, freeze=["backbone", "norm"]),
         DeferredReweighting(start_epoch=4),
         stopping,
@@ -73,20 +72,19 @@ def check_order(order, first):
     assert same(model.get_weights(), weights)
 
 
-@pytest.mark.parametrize("order", FEW[1:])
-def test_the_order_of_the_callbacks_does_not_matter(order, first):
-    check_order(order, first)
+def test_the_callbacks_do_the_same_the_other_way_round(first):
+    check_order(ORDERS[-1], first)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ORDERS[1:])
+@pytest.mark.parametrize("order", ORDERS[1:-1])
 def test_no_order_of_the_callbacks_matters(order, first):
     check_order(order, first)
 
 
-@pytest.mark.parametrize("order", [ORDERS[0], ORDERS[-1]])
-def test_train_steps_see_the_labels_of_the_distribution_that_was_set_for_their_epoch(order, tmp_path):
-    """In the compiled step, with the backup beside; what was set is computed here from the scores in the logs."""
+@pytest.mark.parametrize("order", [ORDERS[0], pytest.param(ORDERS[-1], marks=pytest.mark.slow)])
+def test_train_steps_see_the_labels_of_the_target_that_was_set_for_their_epoch(order, tmp_path):
+    """In the compiled step, with the backup too; what was set is computed here from the scores in the logs."""
     recorder, tap = Recorder(), Tap()
     sampler, model, callbacks, history = run(order, [recorder, tap, BackupAndRestore(tmp_path / "backup")])
     shares = [np.full(3, 1 / 3)]
@@ -96,42 +94,48 @@ def test_train_steps_see_the_labels_of_the_distribution_that_was_set_for_their_e
     shares += [np.array(COUNTS) / 100] * (STOPPED - SWITCH)
     assert len(tap.batches) == 4 * STOPPED
     assert tap.stale(shares, 25) == 0
-    np.testing.assert_allclose(callbacks[0].history, shares, rtol=1e-5)
+    np.testing.assert_allclose(callbacks[0].targets, shares, rtol=1e-5)
     natural = [np.array(COUNTS) / 100] * STOPPED
     assert tap.stale(natural, 25) == 4 * SWITCH  # the count can tell
     assert recorder.changed() == [{"backbone", "norm", "head"}] * SWITCH + [{"head"}] * (STOPPED - SWITCH)
     assert not changed(recorder.after[STOPPED - 3], weights_of(model))  # the best epoch's, the first that was watched
     assert float(model.optimizer.learning_rate) == pytest.approx(0.02)
     assert all(layer.trainable for layer in model.layers)
-    assert not sampler.owners
+    assert sampler.target == "balanced"
 
 
-def test_the_weights_of_classes_are_those_of_the_epoch_beside_all_others():
-    """With the learning rate at 0 the loss of an epoch is that of the initial weights, weighted or not."""
-    model = compiled_model()
+def test_the_weights_of_classes_are_those_of_the_epoch_with_all_other_callbacks():
+    """Logits that are the same for every row, and a learning rate of 0: the loss of an epoch tells its class weights."""
+    model, logits = compiled_model(), np.array([1.0, 0.0, -1.0])
     model.get_layer("norm").trainable = False
+    model.get_layer("head").set_weights([np.zeros((5, 3)), logits])
     model.compile(keras.optimizers.SGD(0.0), model.loss, metrics=[PerClassF1(3)])
     sampler = make_sampler()
     history = fit(model, sampler, four(sampler)[:3], 6, validation_data=data(1)).history
-    x, y = data(1)
-    z = np.asarray(model.predict(x, verbose=0), float)
-    z -= z.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(100), y]
-    weights = (1 - 0.9999) / (1 - 0.9999 ** np.array(COUNTS, float))
-    weights *= 3 / weights.sum()
-    expected = [losses.mean()] * 4 + [(weights[y] * losses).mean()] * 2
-    np.testing.assert_allclose(history["val_loss"], expected, rtol=1e-5)
+    counts = np.array(COUNTS, float)
+    shares, losses = counts / counts.sum(), np.log(np.exp(logits).sum()) - logits
+    deferred = (1 - 0.9999) / (1 - 0.9999**counts)
+    deferred *= 3 / deferred.sum()
+    natural = [
+        shares @ losses,
+        *[shares @ (deferred * losses) / (shares @ deferred)] * 2,  # over the sum of the weights
+    ]  # epochs 3 to 5, when the sampler draws rows as they are
+    np.testing.assert_allclose(history["loss"][SWITCH], natural[0], rtol=1e-5)
+    # A mean of the means of batches, of which each has its shares to within a row.
+    np.testing.assert_allclose(history["loss"][SWITCH + 1 :], natural[1:], rtol=0.005)
+    compiled = shares @ (losses / (3 * shares))  # `val_loss` is that of the loss as it was compiled
+    np.testing.assert_allclose(history["val_loss"], [compiled] * 6, rtol=1e-5)
 
 
-def test_two_owners_of_the_distribution_are_an_error_in_either_order():
+def test_two_callbacks_that_set_the_target_are_an_error_in_either_order():
     for make in (
-        lambda s: [DynamicSampling(s), TwoPhaseLearning(s, 2)],
-        lambda s: [ProgressiveSampling(s, epochs=4), TwoPhaseLearning(s, 2)],
-        lambda s: [ProgressiveSampling(s, epochs=4), DynamicSampling(s)],
+        lambda s: [DynamicSampling(s), TwoPhaseLearning(s, switch_epoch=2)],
+        lambda s: [ProgressiveSampling(s, end_epoch=4), TwoPhaseLearning(s, switch_epoch=2)],
+        lambda s: [ProgressiveSampling(s, end_epoch=4), DynamicSampling(s)],
     ):
         for step in (1, -1):
             sampler, model = make_sampler(), compiled_model(run_eagerly=True)
             before = model.get_weights()
-            with pytest.raises(ValueError, match="Two callbacks set the class distribution of one sampler"):
+            with pytest.raises(ValueError, match="Two callbacks set the target of one sampler"):
                 fit(model, sampler, make(sampler)[::step], 6, validation_data=data(1))
             assert same(before, model.get_weights())

@@ -12,10 +12,9 @@ from keras_imbalance import (
     LearnableWeightScaling,
     Phase,
     PhasedTraining,
-    TrainingState,
     TwoPhaseLearning,
 )
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 # --- models without weights before fit
 
@@ -31,8 +30,8 @@ def built_late():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda sampler, folder: TwoPhaseLearning(sampler, 1, freeze="backbone"),
-        lambda sampler, folder: ClassifierRetraining(sampler, 1, head="head"),
+        lambda sampler, folder: TwoPhaseLearning(sampler, switch_epoch=1, freeze="backbone"),
+        lambda sampler, folder: ClassifierRetraining(sampler, switch_epoch=1, head="head"),
         lambda sampler, folder: BackupAndRestore(folder),
     ],
 )
@@ -67,19 +66,24 @@ def test_the_rate_of_an_optimizer_compiled_after_a_break_is_its_own(rate):
     rate = keras.optimizers.schedules.ExponentialDecay(0.5, 4, 0.5, staircase=True) if scheduled else rate
     model.compile(keras.optimizers.SGD(rate), model.loss, run_eagerly=True)
     recorder = Recorder()
-    fit(model, sampler, [TwoPhaseLearning(sampler, 1, learning_rate_factor=1 if scheduled else 0.1), recorder], 2)
+    fit(
+        model,
+        sampler,
+        [TwoPhaseLearning(sampler, switch_epoch=1, learning_rate_factor=1 if scheduled else 0.1), recorder],
+        2,
+    )
     np.testing.assert_allclose(recorder.rates, [0.5, 0.25 if scheduled else 0.05], rtol=1e-6)
 
 
 def test_flags_that_were_set_after_a_break_stay_and_the_others_are_put_back():
-    model, sampler = broken_off([Phase(0, frozen="head")], epoch=0)
+    model, sampler = broken_off([Phase(0, freeze="head")], epoch=0)
     assert not model.get_layer("head").trainable
     model.get_layer("backbone").trainable = False
     model.compile(keras.optimizers.SGD(0.1), model.loss, run_eagerly=True)
     # JAX would build it over what trains now, before any callback is asked.
     model.optimizer.build(model.get_layer("norm").trainable_variables + model.get_layer("head").weights)
     recorder = Recorder()
-    fit(model, sampler, [TwoPhaseLearning(sampler, 1), recorder], 2)
+    fit(model, sampler, [TwoPhaseLearning(sampler, switch_epoch=1), recorder], 2)
     assert recorder.changed() == [{"norm", "head"}] * 2
     assert not model.get_layer("backbone").trainable
     assert model.get_layer("head").trainable
@@ -88,13 +92,12 @@ def test_flags_that_were_set_after_a_break_stay_and_the_others_are_put_back():
 # --- folders
 
 
-@pytest.mark.parametrize(("keeper", "argument"), [(BackupAndRestore, "backup_dir"), (TrainingState, "directory")])
-def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_step(tmp_path, keeper, argument):
+def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_step(tmp_path):
     (tmp_path / "file").write_text("no folder")
     recorder = Recorder()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(ValueError, match=f"`{argument}` must be a folder that can be written to"):
-            fit(make_model(run_eagerly=True), make_sampler(), [recorder, keeper(folder)], 1)
+        with pytest.raises(ValueError, match="`backup_dir` must be a folder that can be written to"):
+            fit(make_model(run_eagerly=True), make_sampler(), [recorder, BackupAndRestore(folder)], 1)
     assert not recorder.epochs
     assert (tmp_path / "file").read_text() == "no folder"
 
@@ -105,17 +108,20 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_before_any_step(tmp_path
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda s: Phase(0, frozen=True), "`frozen` must be a layer, its name, a pattern"),
-        (lambda s: Phase(0, trainable=3), "`trainable` must be a layer, its name, a pattern"),
-        (lambda s: Phase(0, reinitialize=None), "`reinitialize` must be a layer, its name, a pattern"),
-        (lambda s: TwoPhaseLearning(s, 1, freeze=True), "`freeze` must be a layer, its name, a pattern"),
-        (lambda s: ClassifierRetraining(s, 1, head=None), "`head` must be a layer, its name, a pattern"),
-        (lambda s: LearnableWeightScaling(s, 1, scaling=0), "`scaling` must be a layer, its name, a pattern"),
+        (lambda s: Phase(0, freeze=False), "`freeze` must be layers, or True"),
+        (lambda s: Phase(0, unfreeze=3), "`unfreeze` must be a layer, its name, a pattern"),
+        (lambda s: Phase(0, reinitialize=3), "`reinitialize` must be a layer, its name, a pattern"),
+        (lambda s: TwoPhaseLearning(s, switch_epoch=1, freeze=True), "`freeze` must be a layer, its name, a pattern"),
+        (lambda s: ClassifierRetraining(s, switch_epoch=1, head=None), "`head` must be a layer, its name, a pattern"),
+        (
+            lambda s: LearnableWeightScaling(s, switch_epoch=1, scaling=0),
+            "`scaling` must be a layer, its name, a pattern",
+        ),
         (lambda s: PhasedTraining(Phase(0)), "`phases` must be a list of at least one Phase"),
-        (lambda s: PhasedTraining([Phase(0, reinitialize="head")], seed=-1), "`seed` must not be negative"),
-        (lambda s: DynamicSampling(s, floor="0.5"), "`floor` must be in"),
-        (lambda s: DynamicSampling(s, momentum=None), "`momentum` must be in"),
-        (lambda s: DynamicSampling(s, threshold=float("nan")), "`threshold` must be a finite number"),
+        (lambda s: PhasedTraining([Phase(0, reinitialize="head")], seed=-1), "`seed` must be .* at least 0"),
+        (lambda s: DynamicSampling(s, floor="0.5"), "`floor` must be"),
+        (lambda s: DynamicSampling(s, momentum=None), "`momentum` must be"),
+        (lambda s: DynamicSampling(s, threshold=float("nan")), "`threshold` must be"),
     ],
 )
 def test_an_argument_of_another_type_is_named(make, message):

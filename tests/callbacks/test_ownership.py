@@ -1,10 +1,10 @@
-"""One owner at a time for a sampler's distribution, and fits that leave things as they found them."""
+"""One callback at a time sets a sampler's target, and fits leave things as they found them."""
 
 import numpy as np
 import pytest
 
-from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, TwoPhaseLearning
-from keras_imbalance.backend import keras
+from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, ProgressiveSampling, TwoPhaseLearning
+from keras_imbalance._keras import keras
 
 Y = np.repeat([0, 1, 2], [60, 24, 12])
 X = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")
@@ -27,11 +27,11 @@ def fit(net, source, callbacks, **arguments):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("stop_epoch", [None, 4])
-def test_overlapping_owners_are_refused_before_any_step(stop_epoch, reverse):
+@pytest.mark.parametrize("end_epoch", [None, 4])
+def test_overlapping_owners_are_refused_before_any_step(end_epoch, reverse):
     source, net = sampler(), model()
     before = net.get_weights()
-    callbacks = [DynamicSampling(source, stop_epoch=stop_epoch), TwoPhaseLearning(source, 2)]
+    callbacks = [DynamicSampling(source, end_epoch=end_epoch), TwoPhaseLearning(source, switch_epoch=2)]
     with pytest.raises(ValueError, match="same epochs"):
         fit(net, source, callbacks[:: -1 if reverse else 1], epochs=4)
     for kept, now in zip(before, net.get_weights(), strict=True):
@@ -41,24 +41,19 @@ def test_overlapping_owners_are_refused_before_any_step(stop_epoch, reverse):
 @pytest.mark.parametrize("reverse", [False, True])
 def test_owners_that_take_turns_compose_in_either_order(reverse):
     source = sampler()
-    dynamic = DynamicSampling(source, stop_epoch=2)
-    callbacks = [dynamic, TwoPhaseLearning(source, 2)]
+    dynamic = DynamicSampling(source, end_epoch=2)
+    callbacks = [dynamic, TwoPhaseLearning(source, switch_epoch=2)]
     fit(model(), source, callbacks[:: -1 if reverse else 1], epochs=4)
-    np.testing.assert_allclose(dynamic.history[0], 1 / 3)
-    for later in dynamic.history[2:]:
+    np.testing.assert_allclose(dynamic.targets[0], 1 / 3)
+    for later in dynamic.targets[2:]:
         np.testing.assert_allclose(later, np.array([60, 24, 12]) / 96)
-    fit(model(), source, callbacks, epochs=1)  # what the first fit claimed is released
+    fit(model(), source, callbacks[1:], epochs=1)  # what the first fit claimed is released
 
 
 def test_a_fit_that_was_broken_off_leaves_no_claim():
     source = sampler()
-
-    class Stop(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        fit(model(), source, [TwoPhaseLearning(source, 1), Stop()], epochs=3)
+        fit(model(), source, [TwoPhaseLearning(source, switch_epoch=1), Stop()], epochs=3)
     fit(model(), source, [DynamicSampling(source)], epochs=2)
 
 
@@ -74,10 +69,74 @@ class Rates(keras.callbacks.Callback):
         self.shares.append(self.source.distribution)
 
 
+class Stop(keras.callbacks.Callback):
+    """Breaks a fit off in the epoch after the first."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1:
+            raise KeyboardInterrupt
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+
+def rule(scores):
+    return [0, 0, 1]
+
+
+CALLBACKS = {
+    "dynamic": lambda source: [DynamicSampling(source, rule=rule, validation_data=(X, Y))],
+    "progressive": lambda source: [ProgressiveSampling(source, end_target=[0, 0, 1], end_epoch=2)],
+    "two phases": lambda source: [TwoPhaseLearning(source, switch_epoch=1)],
+    "in turn": lambda source: [
+        DynamicSampling(source, rule=rule, validation_data=(X, Y), end_epoch=2),
+        ProgressiveSampling(source, start_epoch=2, end_epoch=3),
+        TwoPhaseLearning(source, switch_epoch=3),
+    ],
+}
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_after_training_the_target_is_what_it_was_before(name, step):
+    source = sampler()
+    source.target = {2: 0.5}
+    watch = Rates(source)
+    fit(model(), source, [*CALLBACKS[name](source)[::step], watch], epochs=4)
+    assert source.target == {2: 0.5}
+    assert np.ptp(watch.shares, axis=0).max() > 0.1  # it was another in between
+
+
+@pytest.mark.parametrize("name", CALLBACKS)
+def test_after_a_fit_that_was_broken_off_the_next_one_starts_from_the_target_of_before(name):
+    source = sampler()
+    source.target = {2: 0.5}
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), source, [*CALLBACKS[name](source), Stop()], epochs=4)
+    assert abs(source.distribution[2] - 0.5) > 0.05
+    late = ProgressiveSampling(source, start_epoch=3)
+    fit(model(), source, [late], epochs=4)
+    np.testing.assert_allclose(late.targets[:3], [[60 / 168, 24 / 168, 0.5]] * 3)
+    assert source.target == {2: 0.5}
+
+
+@pytest.mark.parametrize("target", ["sqrt", 0.75, {1: 0.6}, np.array([0.2, 0.2, 0.6])])
+def test_a_target_that_was_set_after_a_break_stays(target):
+    source = sampler()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model(), source, [*CALLBACKS["dynamic"](source), Stop()], epochs=3)
+    source.target = target
+    expected = source.distribution
+    late = ProgressiveSampling(source, start_epoch=1)
+    fit(model(), source, [late], epochs=2)
+    np.testing.assert_array_equal(late.targets[0], expected)
+    np.testing.assert_array_equal(source.distribution, expected)
+
+
 def test_a_fit_that_goes_on_in_the_second_phase_does_not_lower_the_rate_again():
     source, net = sampler(), model()
     rates = Rates(source)
-    callbacks = [TwoPhaseLearning(source, 2), rates]
+    callbacks = [TwoPhaseLearning(source, switch_epoch=2), rates]
     fit(net, source, callbacks, epochs=3)
     fit(net, source, callbacks, initial_epoch=3, epochs=5)
     np.testing.assert_allclose(rates.rates, [0.01, 0.01, 0.001, 0.001, 0.001], rtol=1e-5)
@@ -89,7 +148,7 @@ def test_a_second_fit_starts_as_the_first_did():
     source, net = sampler(), model()
     rates = Rates(source)
     for _ in range(2):
-        fit(net, source, [TwoPhaseLearning(source, 1), rates], epochs=2)
+        fit(net, source, [TwoPhaseLearning(source, switch_epoch=1), rates], epochs=2)
     np.testing.assert_allclose(rates.rates, [0.01, 0.001] * 2, rtol=1e-5)
     np.testing.assert_allclose(rates.shares[0], rates.shares[2])
 
@@ -104,11 +163,11 @@ def test_a_resumed_run_does_not_lower_the_rate_again(tmp_path):
 
     backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
     with pytest.raises(KeyboardInterrupt):
-        fit(model(), source, [backup, TwoPhaseLearning(source, 2), Kill()], epochs=5)
+        fit(model(), source, [backup, TwoPhaseLearning(source, switch_epoch=2), Kill()], epochs=5)
     source = sampler()
     rates = Rates(source)
     backup = keras.callbacks.BackupAndRestore(tmp_path)
-    fit(model(), source, [backup, TwoPhaseLearning(source, 2), rates], epochs=5)
+    fit(model(), source, [backup, TwoPhaseLearning(source, switch_epoch=2), rates], epochs=5)
     np.testing.assert_allclose(rates.rates, [0.001, 0.001], rtol=1e-5)
 
 
@@ -118,5 +177,5 @@ def test_flags_inside_a_frozen_model_are_restored_one_by_one():
     inner.layers[0].trainable = False
     net = keras.Sequential([keras.Input((3,)), inner, keras.layers.Dense(3)])
     net.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=[PerClassF1(3)])
-    fit(net, source, [TwoPhaseLearning(source, 1, freeze="inner")], epochs=2)
+    fit(net, source, [TwoPhaseLearning(source, switch_epoch=1, freeze="inner")], epochs=2)
     assert [layer.trainable for layer in inner.layers] == [False, True]

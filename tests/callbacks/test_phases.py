@@ -5,7 +5,7 @@ import pytest
 from phase_runs import Seen, Tap
 
 from keras_imbalance import ArraySampler, TwoPhaseLearning
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 LossScaleOptimizer = getattr(keras.optimizers, "LossScaleOptimizer", None) or keras.mixed_precision.LossScaleOptimizer
 COUNTS = (60, 30, 10)
@@ -67,7 +67,7 @@ def test_the_natural_distribution_is_drawn_from_the_switch_on():
     np.testing.assert_array_equal(drawn[10:], np.tile([12, 6, 2], (10, 1)))
 
 
-@pytest.mark.parametrize("factor", [0.1, 0.5])
+@pytest.mark.parametrize("factor", [0.1, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_the_learning_rate_is_multiplied_once(factor):
     recorder = fit(make_model(), ArraySampler(*data(), seed=0), switch_epoch=2, learning_rate_factor=factor)
     np.testing.assert_allclose(recorder.rates, [0.05, 0.05, 0.05 * factor, 0.05 * factor], rtol=1e-6)
@@ -129,7 +129,7 @@ def test_without_frozen_layers_it_equals_two_fits():
     fit(one, ArraySampler(*data(), seed=3), epochs=4, switch_epoch=3)
     sampler = ArraySampler(*data(), seed=3)
     two.fit(sampler.dataset(), epochs=3, verbose=0)
-    sampler.distribution = [0.6, 0.3, 0.1]
+    sampler.target = [0.6, 0.3, 0.1]
     optimizers[1].learning_rate = 0.002
     two.fit(sampler.dataset(), verbose=0)
     for a, b in zip(one.get_weights(), two.get_weights(), strict=True):

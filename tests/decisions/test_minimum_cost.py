@@ -57,7 +57,7 @@ def test_two_classes_are_told_apart_at_a_share_of_the_costs(p, false_alarm, miss
         np.testing.assert_array_equal(minimum_cost_decision(form, costs), p > cut)
 
 
-def test_places_and_empty_batches_and_half_precision():
+def test_positions_and_empty_batches_and_half_precision():
     p = np.random.default_rng(0).dirichlet(np.ones(3), (4, 5))
     flat = minimum_cost_decision(p.reshape(20, 3), COSTS)
     np.testing.assert_array_equal(minimum_cost_decision(p, COSTS), flat.reshape(4, 5))

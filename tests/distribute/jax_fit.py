@@ -11,8 +11,8 @@ import sys
 import numpy as np
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras
-from keras_imbalance.backend.training import writes_files
+from keras_imbalance._keras import keras
+from keras_imbalance._keras._training import writes_files
 
 EPOCHS = 4
 
@@ -45,8 +45,8 @@ def main(folder, number, kill_in="-1"):
     model.compile(keras.optimizers.Adam(0.05), loss, metrics=[ki.PerClassF1(3), ki.ConfusionMatrix(3)])
     watch = Watch(int(kill_in) if index == 1 else -1)
     backup = ki.BackupAndRestore(f"{folder}/backup", delete_checkpoint=False)
-    callbacks = [ki.ProgressiveSampling(sampler, epochs=EPOCHS), backup, watch]
-    dataset = sampler.dataset(number, index)
+    callbacks = [ki.ProgressiveSampling(sampler, end_epoch=EPOCHS), backup, watch]
+    dataset = sampler.dataset(num_shards=number, shard_index=index)
     history = model.fit(dataset, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=callbacks).history
     np.savez(
         f"{folder}/result-{index}.npz",

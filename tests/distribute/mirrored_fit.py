@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 COUNTS = [300, 80, 20]
 LOSSES = {
@@ -38,10 +38,10 @@ def fitted(strategy, make_loss, weights, data, sampler, samples):
     if weights is None:
         weights = model.get_weights()
     model.set_weights(weights)
-    callbacks = [ki.ProgressiveSampling(sampler, epochs=3)]
-    history = model.fit(
-        sampler.dataset(), epochs=3, shuffle=False, validation_data=data, callbacks=callbacks, verbose=0
-    ).history
+    callbacks = [ki.ProgressiveSampling(sampler, end_epoch=3)]
+    with strategy.scope():
+        dataset = sampler.dataset()
+    history = model.fit(dataset, epochs=3, shuffle=False, validation_data=data, callbacks=callbacks, verbose=0).history
     return weights, history, model.get_weights()
 
 
@@ -77,7 +77,7 @@ def main(names):
     for shares in ([1, 1, 1], [6, 3, 1], [0, 1, 1]):
         for way, distribute in ways.items():
             alone, divided = sampler(), sampler()
-            alone.distribution = divided.distribution = shares
+            alone.target = divided.target = shares
             asked = 16 * np.array(shares) / np.sum(shares)
             whole = [batch[0].numpy() for batch in alone.dataset()]
             parts = list(distribute(divided))

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from keras_imbalance import ArraySampler, StreamSampler
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 pytestmark = pytest.mark.slow
 COUNTS = np.array([900, 90, 10])
@@ -88,6 +88,10 @@ def test_the_batches_of_a_sampler_do_not_go_through_the_service(address):
         ArraySampler(x, y, batch_size=50, seed=0),
         StreamSampler(rows, batch_size=50, class_counts=COUNTS, seed=0),
     ):
-        for dataset in (sampler.dataset(), sampler.dataset(2, 0), sampler.dataset().map(lambda x, y: (x + 1, y))):
+        for dataset in (
+            sampler.dataset(),
+            sampler.dataset(num_shards=2, shard_index=0),
+            sampler.dataset().map(lambda x, y: (x + 1, y)),
+        ):
             with pytest.raises(tf.errors.FailedPreconditionError, match="PyFunc is stateful"):
                 next(iter(through_the_service(dataset, address)))

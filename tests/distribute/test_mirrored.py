@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from processes import run_to_the_end
 
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 SCRIPT = Path(__file__).with_name("mirrored_fit.py")
 NEEDS_TF_KERAS = pytest.mark.skipif(importlib.util.find_spec("tf_keras") is None, reason="tf-keras is not installed")
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
 
 
+@pytest.mark.slow
 def test_two_replicas_train_what_one_device_trains(tmp_path):
     assert "focal: the same logs and weights" in run_to_the_end([SCRIPT, "focal"], [{}], tmp_path)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_imbalance import SMOTE, ArraySampler, StreamSampler
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 quick = settings(deadline=None, max_examples=12)
 
@@ -51,6 +51,7 @@ def divided(draw):
     return counts, workers, each, rows, draw(st.lists(shares, min_size=2, max_size=2))
 
 
+@pytest.mark.slow
 @quick
 @given(divided(), st.integers(0, 1000))
 def test_parts_are_together_the_batch_of_one_process_and_each_has_its_share(setting, seed):
@@ -61,9 +62,9 @@ def test_parts_are_together_the_batch_of_one_process_and_each_has_its_share(sett
     )
     for shares in distributions:  # two epochs
         for sampler in (alone, *samplers):
-            sampler.distribution = shares
+            sampler.target = shares
         whole = epoch(alone.dataset())
-        parts = [epoch(sampler.dataset(workers, i)) for i, sampler in enumerate(samplers)]
+        parts = [epoch(sampler.dataset(num_shards=workers, shard_index=i)) for i, sampler in enumerate(samplers)]
         assert {len(part) for part in parts} == {len(whole)}
         for batch, *pieces in zip(whole, *parts, strict=True):
             assert_same_rows(pieces, batch)
@@ -80,7 +81,7 @@ def test_parts_of_a_batch_have_no_row_in_common():
     """Every row has its own number, and no class gives more rows to a batch than it has."""
     x, y = rows_and_labels((300, 90, 60))
     samplers = [ArraySampler(x, y, batch_size=60, epoch_size=120, seed=5) for _ in range(3)]
-    parts = [epoch(sampler.dataset(3, i)) for i, sampler in enumerate(samplers)]
+    parts = [epoch(sampler.dataset(num_shards=3, shard_index=i)) for i, sampler in enumerate(samplers)]
     for pieces in zip(*parts, strict=True):
         rows = np.concatenate([rows for rows, _ in pieces])
         assert len(set(rows)) == len(rows) == 60
@@ -90,7 +91,10 @@ def test_no_worker_is_left_without_a_class():
     """A class with one place in each batch comes to every worker in its turn."""
     x, y = rows_and_labels((90, 10))
     samplers = [ArraySampler(x, y, batch_size=10, target="natural", epoch_size=2000, seed=0) for _ in range(2)]
-    rare = [sum(int(labels.sum()) for _, labels in epoch(s.dataset(2, i))) for i, s in enumerate(samplers)]
+    rare = [
+        sum(int(labels.sum()) for _, labels in epoch(s.dataset(num_shards=2, shard_index=i)))
+        for i, s in enumerate(samplers)
+    ]
     assert sum(rare) == 200
     assert min(rare) > 100 - 4 * np.sqrt(200) / 2  # four standard deviations of a fair coin
 
@@ -106,7 +110,7 @@ def test_a_worker_of_a_strategy_takes_a_part_for_each_of_its_replicas(build, row
         source = tf.data.Dataset.from_tensor_slices((x, y)).take(rows)
         return StreamSampler(source, batch_size=8, class_counts=[50, 20], seed=1)
 
-    single = [epoch(sampler().dataset(4, i)) for i in range(4)]
+    single = [epoch(sampler().dataset(num_shards=4, shard_index=i)) for i in range(4)]
     for index in range(2):
         both = sampler().worker_dataset(context(2, index, 4))
         expected = [part for parts in zip(*single[2 * index : 2 * index + 2], strict=True) for part in parts]
@@ -125,7 +129,10 @@ def test_new_points_are_those_of_one_process():
         ArraySampler(x, y, batch_size=20, epoch_size=70, smote=SMOTE(k_neighbors=3), seed=2) for _ in range(3)
     )
     whole = [batch.numpy() for batch, _ in alone.dataset()]
-    parts = [[batch.numpy() for batch, _ in sampler.dataset(2, i)] for i, sampler in enumerate(samplers)]
+    parts = [
+        [batch.numpy() for batch, _ in sampler.dataset(num_shards=2, shard_index=i)]
+        for i, sampler in enumerate(samplers)
+    ]
     known = {tuple(row) for row in x}
     assert any(tuple(row) not in known for batch in whole for row in batch)
     for batch, *pieces in zip(whole, *parts, strict=True):
@@ -136,11 +143,14 @@ def test_new_points_are_those_of_one_process():
 def test_a_state_of_one_worker_is_that_of_any_other_and_of_one_process():
     x, y = rows_and_labels((50, 20))
     one, other, alone = (ArraySampler(x, y, batch_size=10, seed=3) for _ in range(3))
-    epoch(one.dataset(2, 0))
+    epoch(one.dataset(num_shards=2, shard_index=0))
     for sampler in (other, alone):
         sampler.load_state_dict(one.state_dict())
     for batch, *pieces in zip(
-        epoch(alone.dataset()), epoch(one.dataset(2, 0)), epoch(other.dataset(2, 1)), strict=True
+        epoch(alone.dataset()),
+        epoch(one.dataset(num_shards=2, shard_index=0)),
+        epoch(other.dataset(num_shards=2, shard_index=1)),
+        strict=True,
     ):
         assert_same_rows(pieces, batch)
 
@@ -154,7 +164,7 @@ def test_workers_on_one_stream_share_each_batch(workers):
     )
     for _ in range(2):
         whole = epoch(alone.dataset())
-        parts = [epoch(sampler.dataset(workers, i)) for i, sampler in enumerate(samplers)]
+        parts = [epoch(sampler.dataset(num_shards=workers, shard_index=i)) for i, sampler in enumerate(samplers)]
         for batch, *pieces in zip(whole, *parts, strict=True):
             assert_same_rows(pieces, batch)
         for part in parts:
@@ -195,14 +205,14 @@ def samplers_of(**arguments):
         (5, 0, "`num_shards` must divide `batch_size`.*num_shards=5, batch_size=12"),
         (0, 0, "`num_shards` must be a whole number of at least 1"),
         (2.0, 0, "`num_shards` must be a whole number"),
-        (2, 2, "`index` must be below `num_shards`. Received: index=2, num_shards=2"),
-        (2, -1, "`index` must be a whole number of at least 0"),
+        (2, 2, r"`shard_index` must .*in \[0, 1\]. Received: shard_index=2"),
+        (2, -1, r"`shard_index` must .*in \[0, 1\]"),
     ],
 )
 def test_bad_shards_are_refused(num_shards, index, message):
     for sampler in samplers_of(seed=0):
         with pytest.raises(ValueError, match=message):
-            sampler.dataset(num_shards, index)
+            sampler.dataset(num_shards=num_shards, shard_index=index)
 
 
 @pytest.mark.parametrize(("rows", "remedy"), [(25, 24), (26, 24), (2, 12)])
@@ -212,24 +222,27 @@ def test_a_last_batch_with_fewer_rows_than_workers_is_refused(rows, remedy):
     assert sum(len(labels) for _, labels in epoch(sampler.dataset())) == rows
     message = f"`epoch_size` must leave a row.*each of 3 .*{rows} rows.*Pass epoch_size={remedy}."
     with pytest.raises(ValueError, match=message):
-        sampler.dataset(3, 0)
+        sampler.dataset(num_shards=3, shard_index=0)
     with pytest.raises(ValueError, match=message):
         sampler.worker_dataset(context(1, 0, 3))
-    assert len(epoch(ArraySampler(x, y, batch_size=12, epoch_size=remedy, seed=0).dataset(3, 2))) == max(
-        remedy // 12, 1
-    )
+    assert len(
+        epoch(ArraySampler(x, y, batch_size=12, epoch_size=remedy, seed=0).dataset(num_shards=3, shard_index=2))
+    ) == max(remedy // 12, 1)
 
 
 def test_a_stream_may_leave_a_worker_without_rows():
     rows = tf.data.Dataset.from_tensor_slices(rows_and_labels((10, 3)))
     samplers = [StreamSampler(rows, batch_size=12, num_classes=2, target="natural", seed=0) for _ in range(2)]
-    assert [[len(y) for _, y in epoch(s.dataset(2, i))] for i, s in enumerate(samplers)] == [[6, 1], [6, 0]]
+    assert [[len(y) for _, y in epoch(s.dataset(num_shards=2, shard_index=i))] for i, s in enumerate(samplers)] == [
+        [6, 1],
+        [6, 0],
+    ]
 
 
 def test_workers_without_a_common_seed_are_refused():
     for sampler in samplers_of():
         with pytest.raises(ValueError, match="`seed` must be given"):
-            sampler.dataset(2, 0)
+            sampler.dataset(num_shards=2, shard_index=0)
         with pytest.raises(ValueError, match="`seed` must be given"):
             sampler.worker_dataset(context(2, 0, 2))
         assert epoch(sampler.worker_dataset(context(1, 0, 2)))  # the replicas of one process need none
@@ -263,14 +276,15 @@ def test_a_context_that_divides_nothing_is_refused(received, message):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a strategy of TensorFlow")
 @pytest.mark.parametrize("which", [0, 1])
-def test_what_keras_looks_at_under_a_strategy_is_no_epoch(which):
-    """It is fetched ahead there, so that all of a short epoch is drawn before the first one begins."""
+def test_the_build_probe_under_a_strategy_is_no_epoch(which):
+    """It fetches several batches ahead there, which the sampler knows when its dataset is made within the scope."""
     fitted, looped = (samplers_of(seed=0)[which] for _ in range(2))
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         model = keras.Sequential([keras.layers.Dense(2, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
+        dataset = fitted.dataset()
     for epochs in (1, 2):
-        model.fit(fitted.dataset(), epochs=epochs, shuffle=False, verbose=0)
+        model.fit(dataset, epochs=epochs, shuffle=False, verbose=0)
         for _ in range(epochs):
             epoch(looped.dataset())
         assert fitted.state_dict() == looped.state_dict()

@@ -33,14 +33,14 @@ def weights_and_logs(result):
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    run_to_the_end([SCRIPT, folder, "own"], [TF_KERAS], folder)
+    run_to_the_end([SCRIPT, folder], [TF_KERAS], folder)
     return results(folder, 1)[0]
 
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory):
     folder = tmp_path_factory.mktemp("together")
-    run_to_the_end([SCRIPT, folder, "own"], two_workers(TF_KERAS), folder)
+    run_to_the_end([SCRIPT, folder], two_workers(TF_KERAS), folder)
     return results(folder)
 
 
@@ -82,13 +82,12 @@ def test_workers_draw_disjoint_rows_and_the_global_mix_hits_the_target(alone, to
     np.testing.assert_array_equal(np.sort(both[:, :, :].reshape(-1)), np.sort(alone["rows"].reshape(-1)))
 
 
-@pytest.mark.parametrize("keeper", ["own", "keras"])
-def test_one_worker_is_killed_and_both_go_on_from_the_backup(keeper, together, tmp_path):
-    with Workers([SCRIPT, tmp_path, keeper, 2], two_workers(TF_KERAS), tmp_path) as workers:
+def test_one_worker_is_killed_and_both_go_on_from_the_backup(together, tmp_path):
+    with Workers([SCRIPT, tmp_path, 2], two_workers(TF_KERAS), tmp_path) as workers:
         codes = workers.wait(480)
         assert codes[1] == -9, workers.text()
     assert not list(tmp_path.glob("result-*"))
-    run_to_the_end([SCRIPT, tmp_path, keeper], two_workers(TF_KERAS), tmp_path)
+    run_to_the_end([SCRIPT, tmp_path], two_workers(TF_KERAS), tmp_path)
     for resumed, whole in zip(results(tmp_path), together, strict=True):
         assert resumed["epochs"].tolist() == [2, 3]
         np.testing.assert_array_equal(resumed["rows"], whole["rows"][2:])
@@ -120,7 +119,7 @@ def test_workers_divide_the_batches_of_every_sampler(keras, tmp_path):
 
 def test_fit_of_keras_3_still_refuses_several_workers(tmp_path):
     """keras#20585: were it mended, the documentation would have to say so."""
-    with Workers([SCRIPT, tmp_path, "own"], two_workers(KERAS_3), tmp_path) as workers:
+    with Workers([SCRIPT, tmp_path], two_workers(KERAS_3), tmp_path) as workers:
         codes = workers.wait(480)
         assert 1 in codes, workers.text()
         assert "PerReplica" in workers.text()

@@ -30,7 +30,7 @@ def samplers(folder, index):
     records = tf.data.TFRecordDataset(path).map(parsed)
 
     def stream(source):
-        return lambda: ki.StreamSampler(source, batch_size=16, num_classes=3, target="natural", block_size=20, seed=4)
+        return lambda: ki.StreamSampler(source, batch_size=16, num_classes=3, target="natural", block_bytes=320, seed=4)
 
     return {
         "arrays": lambda: ki.ArraySampler(x, y, batch_size=16, target="natural", seed=4),

@@ -1,7 +1,7 @@
 """A fit under MultiWorkerMirroredStrategy, or under none where TF_CONFIG is missing.
 
-Usage: python two_worker_fit.py FOLDER KEEPER [EPOCH]. Writes FOLDER/result-INDEX.npz at the end. KEEPER is "own" or "keras".
-Worker 1 kills itself in the middle of EPOCH, once.
+Usage: python two_worker_fit.py FOLDER [EPOCH]. Writes FOLDER/result-INDEX.npz at the end. Worker 1 kills itself in the
+middle of EPOCH, once.
 """
 
 import json
@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras
-from keras_imbalance.backend.training import writes_files
+from keras_imbalance._keras import keras
+from keras_imbalance._keras._training import writes_files
 
 EPOCHS, BATCH = 4, 32
 
@@ -40,7 +40,7 @@ class Watch(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(folder, keeper, kill_in="-1"):
+def main(folder, kill_in="-1"):
     config = json.loads(os.environ.get("TF_CONFIG", "{}"))
     index = config.get("task", {}).get("index", 0)
     strategy = tf.distribute.MultiWorkerMirroredStrategy() if config else tf.distribute.get_strategy()
@@ -55,11 +55,8 @@ def main(folder, keeper, kill_in="-1"):
         model.compile(keras.optimizers.Adam(0.05), loss, metrics=[ki.PerClassF1(3), ki.ConfusionMatrix(3)])
     object.__setattr__(model, "tap", [])
     watch = Watch(model.tap, int(kill_in) if index == 1 else -1)
-    keepers = {
-        "own": [ki.BackupAndRestore(f"{folder}/backup", delete_checkpoint=False)],
-        "keras": [ki.TrainingState(f"{folder}/state"), keras.callbacks.BackupAndRestore(f"{folder}/backup")],
-    }
-    callbacks = [ki.ProgressiveSampling(sampler, epochs=EPOCHS), *keepers[keeper], watch]
+    backup = ki.BackupAndRestore(f"{folder}/backup", delete_checkpoint=False)
+    callbacks = [ki.ProgressiveSampling(sampler, end_epoch=EPOCHS), backup, watch]
     history = model.fit(sampler.dataset(), epochs=EPOCHS, verbose=0, callbacks=callbacks).history
     np.savez(
         f"{folder}/result-{index}.npz",

@@ -15,7 +15,7 @@ from keras_imbalance import (
     LDAMLoss,
     LogitAdjustedLoss,
 )
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 C = 10
 COUNTS = np.array([5000, 2000, 1000, 500, 300, 100, 50, 20, 10, 5.0])
@@ -27,11 +27,11 @@ SOFTMAX = {
     **{f"focal-{g}": (FocalLoss(g, **KEPT), lambda z, y, g=g: reference.focal(z, y, g)) for g in GAMMAS},
     "focal-alpha": (FocalLoss(2, alpha=COUNTS, **KEPT), lambda z, y: COUNTS[y] * reference.focal(z, y, 2)),
     "class_balanced": (
-        ClassBalancedLoss(COUNTS, loss=FocalLoss(1, **KEPT), reduction=None),
+        ClassBalancedLoss(COUNTS, scheme="inverse_frequency", loss=FocalLoss(1, **KEPT), reduction=None),
         lambda z, y: (COUNTS.sum() / COUNTS)[y] * reference.focal(z, y, 1),
     ),
     "softmax_margin": (
-        CostMatrixLoss(COSTS, "softmax_margin", **KEPT),
+        CostMatrixLoss(COSTS, formulation="softmax_margin", **KEPT),
         lambda z, y: reference.softmax_margin(z, y, COSTS),
     ),
     "logit_adjusted": (LogitAdjustedLoss(COUNTS, **KEPT), lambda z, y: reference.logit_adjusted(z, y, COUNTS, 1.0)),
@@ -40,7 +40,7 @@ SOFTMAX = {
 COST = {
     "expected_cost": (CostMatrixLoss(COSTS, **KEPT), lambda z, y: reference.expected_cost(z, y, COSTS), 0.0, 1.0),
     "regularized": (
-        CostMatrixLoss(COSTS, "regularized", weight=0.5, **KEPT),
+        CostMatrixLoss(COSTS, formulation="regularized", weight=0.5, **KEPT),
         lambda z, y: reference.cross_entropy(z, y) + 0.5 * reference.expected_cost(z, y, COSTS),
         1.0,
         0.5,
@@ -49,10 +49,16 @@ COST = {
 BINARY = {
     **{f"focal-{g}": (FocalLoss(g, **KEPT), lambda z, y, g=g: reference.binary_focal(z, y, g)) for g in GAMMAS},
     "focal-alpha": (FocalLoss(2, alpha=0.25, **KEPT), lambda z, y: reference.binary_focal(z, y, 2, 0.25)),
-    "asymmetric": (AsymmetricLoss(1, 4, clip=0, **KEPT), lambda z, y: reference.asymmetric(z, y, 1, 4, 0)),
-    "asymmetric-clip": (AsymmetricLoss(0, 4, **KEPT), lambda z, y: reference.asymmetric(z, y, 0, 4, 0.05)),
+    "asymmetric": (
+        AsymmetricLoss(1, gamma_negative=4, clip=0, **KEPT),
+        lambda z, y: reference.asymmetric(z, y, 1, 4, 0),
+    ),
+    "asymmetric-clip": (
+        AsymmetricLoss(0, gamma_negative=4, **KEPT),
+        lambda z, y: reference.asymmetric(z, y, 0, 4, 0.05),
+    ),
     "asymmetric-root": (
-        AsymmetricLoss(0, 0.5, clip=0.05, **KEPT),
+        AsymmetricLoss(0, gamma_negative=0.5, clip=0.05, **KEPT),
         lambda z, y: reference.asymmetric(z, y, 0, 0.5, 0.05),
     ),
     "logit_adjusted": (
@@ -60,7 +66,7 @@ BINARY = {
         lambda z, y: reference.binary_focal(z - np.log(9), y, 0),
     ),
     "class_balanced": (
-        ClassBalancedLoss([9, 1], **KEPT),
+        ClassBalancedLoss([9, 1], scheme="inverse_frequency", **KEPT),
         lambda z, y: np.where(y == 1, 10, 10 / 9) * reference.binary_focal(z, y, 0),
     ),
 }

@@ -1,8 +1,9 @@
 """Edges of the losses: empty batches, wide dtypes, saturated probabilities, second derivatives, activations."""
 
+import common_checks as checks
 import numpy as np
 import pytest
-from loss_gradients import double_precision, loss_and_gradient, second_derivatives, to_float64
+from loss_gradients import BACKEND, compiled, double_precision, loss_and_gradient, second_derivatives, to_float64
 
 from keras_imbalance import (
     CosineDense,
@@ -13,13 +14,37 @@ from keras_imbalance import (
     PerClassAveragePrecision,
     PerClassF1,
 )
-from keras_imbalance.backend import keras, ops
+from keras_imbalance._keras import keras, ops
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 1), (0, 3)])
 def test_an_empty_batch_of_any_form_gives_0(shape):
     for loss in (FocalLoss(), CostMatrixLoss(np.ones((3, 3))), LogitAdjustedLoss([1, 2, 3])):
         assert float(loss(np.zeros(shape, "float32"), np.zeros((0, 3), "float32"))) == 0
+
+
+LOSSES = {
+    **{f"softmax {name}": build for name, build in (checks.SOFTMAX_LOSSES | checks.OVERLAP_LOSSES).items()},
+    **{f"binary {name}": build for name, build in checks.BINARY_LOSSES.items()},
+    **{f"multi_label {name}": build for name, build in checks.MULTI_LABEL_LOSSES.items()},
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_weight_that_is_negative_is_an_error_and_nan_where_no_graph_can_raise(name):
+    loss = LOSSES[name]()
+    labels, logits = checks.softmax_batch()
+    if not name.startswith("softmax"):
+        logits = logits[:, : 1 if name.startswith("binary") else checks.C]
+        labels = (logits > 0).astype("float32")
+    for weight in (-0.5, np.inf):
+        weights = np.ones(12, "float32")
+        weights[3] = weight
+        with pytest.raises(ValueError, match=r"`sample_weight` must hold finite weights that are not negative.* row 3"):
+            loss(labels, logits, weights)
+        if BACKEND != "torch":  # which makes no one graph of a gradient written by hand
+            batch = [ops.convert_to_tensor(part) for part in (labels, logits, weights)]
+            assert np.isnan(to_float64(compiled(loss)(*batch)))
 
 
 def test_float64_is_computed_in_float64():
@@ -92,6 +117,8 @@ def test_masks_pass_through_cosine_dense():
         (lambda: FocalLoss(gamma=None), "gamma"),
         (lambda: FocalLoss(label_smoothing=None), "label_smoothing"),
         (lambda: FocalLoss(axis=None), "axis"),
+        (lambda: FocalLoss(from_logits=None), "from_logits"),
+        (lambda: FocalLoss(ignore_class="a"), "ignore_class"),
         (lambda: CostMatrixLoss([[0, 1], [1]]), "cost_matrix"),
         (lambda: LDAMLoss([[1], [1, 2]], multi_label=True), "class_counts"),
     ],
@@ -113,7 +140,8 @@ def test_names_in_place_of_class_numbers_are_named(make):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow has tensors of text")
 def test_names_in_a_dataset_are_named_before_any_step():
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     rows = tf.data.Dataset.from_tensor_slices((np.zeros((4, 2), "float32"), ["ok", "ok", "worn", "ok"])).batch(2)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
     model.compile("sgd", FocalLoss())

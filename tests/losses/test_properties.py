@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kerases import IS_TF_KERAS
+from kerases import IS_TF_KERAS, examples
 from loss_gradients import keeps_logits_in_fit, loss_and_gradient, to_float64
 
 from keras_imbalance import (
@@ -14,9 +14,11 @@ from keras_imbalance import (
     FocalLoss,
     LDAMLoss,
     LogitAdjustedLoss,
+    WeightedSum,
     class_weights,
+    target_distribution,
 )
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 C = 5
 RNG = np.random.default_rng(0)
@@ -25,6 +27,7 @@ LABELS = RNG.integers(0, C, 64)
 ONE_HOT = np.eye(C, dtype="float32")[LABELS]
 SOFT = RNG.dirichlet(np.ones(C), 64).astype("float32")
 COUNTS = [500, 200, 100, 40, 7]
+PAIRS = [[90, 10], [80, 20], [70, 30], [50, 50], [99, 1]]
 COSTS = RNG.uniform(0.1, 5, (C, C)) * (1 - np.eye(C))
 seeds = st.integers(0, 2**32 - 1)
 
@@ -40,14 +43,14 @@ def same(loss, other, y_true, y_pred, tolerance=1e-5):
     "loss",
     [
         FocalLoss(gamma=0, from_logits=True),
-        LogitAdjustedLoss(COUNTS, tau=0, from_logits=True),
+        LogitAdjustedLoss(COUNTS, output_prior=COUNTS, from_logits=True),
         LogitAdjustedLoss(np.ones(C), from_logits=True),
         LDAMLoss(COUNTS, max_margin=0, scale=1),
-        CostMatrixLoss(COSTS, "regularized", weight=0, from_logits=True),
-        CostMatrixLoss(np.zeros((C, C)), "softmax_margin", from_logits=True),
+        CostMatrixLoss(COSTS, formulation="regularized", weight=0, from_logits=True),
+        CostMatrixLoss(np.zeros((C, C)), formulation="softmax_margin", from_logits=True),
         ClassBalancedLoss(np.full(C, 8), scheme="balanced", from_logits=True),
     ],
-    ids=["gamma=0", "tau=0", "even counts", "max_margin=0", "weight=0", "no costs", "even weights"],
+    ids=["gamma=0", "prior of the data", "even counts", "max_margin=0", "weight=0", "no costs", "even weights"],
 )
 def test_the_limit_is_cross_entropy_of_keras(loss):
     same(loss, keras.losses.SparseCategoricalCrossentropy(from_logits=True), LABELS, LOGITS)
@@ -63,10 +66,24 @@ def test_label_smoothing_equals_that_of_keras():
     same(ours, binary, ONE_HOT, LOGITS)
 
 
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_smoothing_of_the_regularized_cost_is_of_the_cross_entropy_alone(one_hot, multi_label):
+    costs = [[0, 1], [5, 0]] if multi_label else COSTS
+    options = {"from_logits": True, "multi_label": multi_label}
+    parts = [
+        FocalLoss(0, label_smoothing=0.2, **options),
+        CostMatrixLoss(costs, formulation="expected_cost", **options),
+    ]
+    whole = CostMatrixLoss(costs, formulation="regularized", weight=0.5, label_smoothing=0.2, **options)
+    labels = ONE_HOT if one_hot or multi_label else LABELS
+    same(whole, WeightedSum(parts, weights=[1.0, 0.5]), labels, LOGITS)
+
+
 def test_binary_gamma_0_is_binary_cross_entropy_of_keras():
     binary = keras.losses.BinaryCrossentropy(from_logits=True)
     same(FocalLoss(0, from_logits=True, multi_label=True), binary, SOFT, LOGITS)
-    same(AsymmetricLoss(0, 0, 0, from_logits=True), binary, SOFT, LOGITS)
+    same(AsymmetricLoss(0, gamma_negative=0, clip=0, from_logits=True), binary, SOFT, LOGITS)
     same(LDAMLoss([5, 5], max_margin=0, scale=1), binary, ONE_HOT[:, :1], LOGITS[:, :1])
 
 
@@ -85,8 +102,8 @@ def test_focal_equals_that_of_keras_where_keras_is_right():
         (FocalLoss(2, alpha=[0.75, 0.25], from_logits=True), FocalLoss(2, alpha=0.25, from_logits=True)),
         (ClassBalancedLoss([90, 10], from_logits=True),) * 2,
         (CostMatrixLoss([[0, 1], [5, 0]], from_logits=True),) * 2,
-        (CostMatrixLoss([[0, 1], [5, 0]], "regularized", from_logits=True),) * 2,
-        (CostMatrixLoss([[0, 1], [5, 0]], "softmax_margin", from_logits=True),) * 2,
+        (CostMatrixLoss([[0, 1], [5, 0]], formulation="regularized", from_logits=True),) * 2,
+        (CostMatrixLoss([[0, 1], [5, 0]], formulation="softmax_margin", from_logits=True),) * 2,
         (LogitAdjustedLoss([90, 10], from_logits=True),) * 2,
         (LDAMLoss([90, 10], scale=2, class_weights=[1, 4]),) * 2,
     ],
@@ -113,8 +130,8 @@ def test_costs_of_0_and_1_give_the_probability_of_an_error():
 @pytest.mark.parametrize("labels", [LABELS, ONE_HOT], ids=["ids", "one_hot"])
 def test_a_constant_in_a_row_of_costs_shifts_the_loss_and_no_gradient(formulation, labels):
     shifted = COSTS + np.arange(C)[:, None]
-    one = CostMatrixLoss(COSTS, formulation, from_logits=True, reduction=None)
-    other = CostMatrixLoss(shifted, formulation, from_logits=True, reduction=None)
+    one = CostMatrixLoss(COSTS, formulation=formulation, from_logits=True, reduction=None)
+    other = CostMatrixLoss(shifted, formulation=formulation, from_logits=True, reduction=None)
     values, gradients = loss_and_gradient(one, labels, LOGITS)
     moved, moved_gradients = loss_and_gradient(other, labels, LOGITS)
     np.testing.assert_allclose(moved, values + LABELS, rtol=1e-5)
@@ -125,26 +142,26 @@ def test_a_constant_in_a_row_of_costs_shifts_the_loss_and_no_gradient(formulatio
 def test_costs_are_read_as_true_then_predicted(formulation):
     costs = np.zeros((C, C))
     costs[1, 3] = 7.0  # a row of class 1 taken for class 3
-    loss = CostMatrixLoss(costs, formulation, from_logits=True)
-    transposed = CostMatrixLoss(costs.T, formulation, from_logits=True)
+    loss = CostMatrixLoss(costs, formulation=formulation, from_logits=True)
+    transposed = CostMatrixLoss(costs.T, formulation=formulation, from_logits=True)
     sure_of_3 = np.eye(C, dtype="float32")[[3]] * 30
     cost = 30 * (formulation == "regularized") + 7.0 if formulation != "softmax_margin" else 37.0
     np.testing.assert_allclose(float(loss(np.array([1]), sure_of_3)), cost, rtol=1e-5)
     assert abs(float(transposed(np.array([1]), sure_of_3)) - cost) > 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(seeds)
 def test_softmax_margin_bounds_the_cost_of_the_decision(seed):
     rng = np.random.default_rng(seed)
     costs = rng.uniform(0, 20, (C, C)) * (1 - np.eye(C))
     logits = rng.normal(scale=rng.uniform(0.1, 20), size=(50, C)).astype("float32")
     labels = rng.integers(0, C, 50)
-    loss = CostMatrixLoss(costs, "softmax_margin", from_logits=True, reduction=None)
+    loss = CostMatrixLoss(costs, formulation="softmax_margin", from_logits=True, reduction=None)
     assert (to_float64(loss(labels, logits)) >= costs[labels, logits.argmax(axis=1)] * (1 - 1e-5)).all()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(seeds)
 def test_permuting_the_classes_changes_nothing(seed):
     rng = np.random.default_rng(seed)
@@ -154,7 +171,7 @@ def test_permuting_the_classes_changes_nothing(seed):
     for build in (
         lambda i: FocalLoss(2, alpha=counts[i], from_logits=True),
         lambda i: ClassBalancedLoss(counts[i], from_logits=True),
-        lambda i: CostMatrixLoss(costs[np.ix_(i, i)], "regularized", from_logits=True),
+        lambda i: CostMatrixLoss(costs[np.ix_(i, i)], formulation="regularized", from_logits=True),
         lambda i: LogitAdjustedLoss(counts[i], from_logits=True),
         lambda i: LDAMLoss(counts[i], scale=3),
     ):
@@ -163,19 +180,62 @@ def test_permuting_the_classes_changes_nothing(seed):
         np.testing.assert_allclose(permuted, plain, rtol=1e-4)
 
 
+@pytest.mark.parametrize("q", [0.0, 0.25, 0.5, 1.0, 1.5])
+def test_outputs_speak_for_the_shares_that_were_asked_for(q):
+    """Cross-entropy of z + tau log prior with Menon's tau = 1 - q; a shift of every logit changes nothing."""
+    shifted = LOGITS + (1 - q) * np.log(np.array(COUNTS) / np.sum(COUNTS)).astype("float32")
+    plain = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    shares = target_distribution(COUNTS, q)
+    for prior in (shares, 100 * shares, dict(enumerate(shares))):
+        loss = LogitAdjustedLoss(COUNTS, output_prior=prior, from_logits=True)
+        np.testing.assert_allclose(float(loss(LABELS, LOGITS)), float(plain(LABELS, shifted)), rtol=1e-5)
+        np.testing.assert_allclose(loss.output_prior, shares, rtol=1e-12)
+    if q == 0:
+        same(LogitAdjustedLoss(COUNTS, from_logits=True), loss, LABELS, LOGITS)
+
+
+def test_each_label_of_several_has_its_own_output_prior():
+    rare = [[99, 1], [5, 5], [3, 1], [1, 3], [1, 1]]
+    loss = LogitAdjustedLoss(PAIRS, output_prior=rare, from_logits=True, multi_label=True)
+    odds = np.log([pair[1] / pair[0] for pair in PAIRS]) - np.log([pair[1] / pair[0] for pair in rare])
+    binary = keras.losses.BinaryCrossentropy(from_logits=True)
+    expected = float(binary(ONE_HOT, LOGITS + odds.astype("float32")))
+    np.testing.assert_allclose(float(loss(ONE_HOT, LOGITS)), expected, rtol=1e-5)
+    for one in ([3, 1], [0.75, 0.25], {0: 3, 1: 1}):
+        alike = LogitAdjustedLoss(PAIRS, output_prior=one, from_logits=True, multi_label=True)
+        same(
+            alike,
+            LogitAdjustedLoss(PAIRS, output_prior=[[3, 1]] * C, from_logits=True, multi_label=True),
+            ONE_HOT,
+            LOGITS,
+        )
+        np.testing.assert_array_equal(alike.output_prior, [[0.75, 0.25]] * C)
+
+
+def test_a_bare_number_as_output_prior_is_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"`output_prior`.*target_distribution\(class_counts, q\)"):
+        LogitAdjustedLoss(COUNTS, output_prior=0.5)
+
+
+def test_arguments_after_the_first_are_named():
+    for build in (FocalLoss, AsymmetricLoss, ClassBalancedLoss, CostMatrixLoss, LogitAdjustedLoss, LDAMLoss):
+        with pytest.raises(TypeError, match="positional"):
+            build([5, 5], 1.0)
+
+
 def test_weights_stand_outside_the_focal_modulator():
     weighted = ClassBalancedLoss(COUNTS, loss=FocalLoss(2, from_logits=True, reduction=None), reduction=None)
     plain = FocalLoss(2, from_logits=True, reduction=None)
-    expected = class_weights(COUNTS)[LABELS] * to_float64(plain(LABELS, LOGITS))
+    expected = class_weights(COUNTS, scheme="balanced")[LABELS] * to_float64(plain(LABELS, LOGITS))
     for labels in (LABELS, ONE_HOT):
         np.testing.assert_allclose(to_float64(weighted(labels, LOGITS)), expected, rtol=1e-5)
 
 
 def test_alpha_and_class_weights_multiply():
     alpha = np.array([1, 2, 3, 4, 5.0])
-    both = ClassBalancedLoss(COUNTS, loss=FocalLoss(2, alpha, from_logits=True, reduction=None), reduction=None)
+    both = ClassBalancedLoss(COUNTS, loss=FocalLoss(2, alpha=alpha, from_logits=True, reduction=None), reduction=None)
     plain = FocalLoss(2, from_logits=True, reduction=None)
-    expected = (class_weights(COUNTS) * alpha)[LABELS] * to_float64(plain(LABELS, LOGITS))
+    expected = (class_weights(COUNTS, scheme="balanced") * alpha)[LABELS] * to_float64(plain(LABELS, LOGITS))
     np.testing.assert_allclose(to_float64(both(LABELS, LOGITS)), expected, rtol=1e-5)
 
 
@@ -192,8 +252,8 @@ KERAS_LOSSES = [
 @pytest.mark.parametrize(("inner", "labels"), KERAS_LOSSES, ids=lambda value: getattr(value, "name", None))
 def test_a_keras_loss_is_weighted_by_the_true_class(inner, labels):
     y_pred = SOFT if isinstance(inner, keras.losses.KLDivergence) else LOGITS
-    loss = ClassBalancedLoss(COUNTS, "sqrt", loss=inner, reduction="sum")
-    weights = class_weights(COUNTS, "sqrt")[LABELS]
+    loss = ClassBalancedLoss(COUNTS, scheme="sqrt", loss=inner, reduction="sum")
+    weights = class_weights(COUNTS, scheme="sqrt")[LABELS]
     expected = (weights * to_float64(inner(labels, y_pred))).sum()
     np.testing.assert_allclose(to_float64(loss(labels, y_pred)), expected, rtol=1e-5)
 
@@ -203,7 +263,7 @@ def test_a_keras_loss_over_sigmoids_is_weighted_element_by_element():
     pairs = np.stack([np.arange(1, C + 1), np.arange(C, 0, -1)], axis=1)
     ours = ClassBalancedLoss(pairs, from_logits=True, multi_label=True)
     same(ClassBalancedLoss(pairs, loss=inner, multi_label=True), ours, ONE_HOT, LOGITS)
-    weights = np.array([class_weights(pair) for pair in pairs])
+    weights = np.array([class_weights(pair, scheme="balanced") for pair in pairs])
     wide = LOGITS.astype("float64")
     terms = np.where(ONE_HOT == 1, weights[:, 1] * np.log1p(np.exp(-wide)), weights[:, 0] * np.log1p(np.exp(wide)))
     np.testing.assert_allclose(float(ours(ONE_HOT, LOGITS)), terms.mean(), rtol=1e-5)
@@ -225,7 +285,7 @@ def test_a_loss_that_reduces_is_refused_with_the_remedy(reduction):
 
 def test_arguments_of_the_wrapped_loss_are_refused_outside_it():
     for argument in ({"from_logits": True}, {"label_smoothing": 0.1}):
-        with pytest.raises(ValueError, match="belong to the wrapped loss"):
+        with pytest.raises(ValueError, match=f"`{next(iter(argument))}` must be given to the wrapped loss"):
             ClassBalancedLoss(COUNTS, loss=FocalLoss(reduction=None), **argument)
 
 
@@ -319,7 +379,18 @@ def test_ldam_needs_logits():
         (lambda: CostMatrixLoss(np.eye(2), formulation="no"), "formulation"),
         (lambda: CostMatrixLoss(np.eye(2), weight=-1), "weight"),
         (lambda: LogitAdjustedLoss([1, -1]), "class_counts"),
-        (lambda: LogitAdjustedLoss([1, 1], tau=float("inf")), "tau"),
+        *[
+            (lambda p=p: LogitAdjustedLoss([1, 1], output_prior=p), "output_prior")
+            for p in (0.5, 1, "natural", [1, 0], [1, 1, 1], [1, float("inf")], {0: 1}, {0: 1, 2: 1}, None)
+        ],
+        (lambda: LogitAdjustedLoss(PAIRS, output_prior=PAIRS[:2], multi_label=True), "output_prior"),
+        (lambda: FocalLoss(from_logits="False"), "from_logits"),
+        (lambda: FocalLoss(multi_label=1), "multi_label"),
+        (lambda: FocalLoss(reduction="average"), "reduction"),
+        (lambda: FocalLoss(alpha=[[1.0, 2.0]]), "alpha"),
+        (lambda: FocalLoss(alpha=[])(LABELS, LOGITS), "alpha"),
+        (lambda: FocalLoss(alpha=[0.1, 2.0, 0.1, 0.1, 0.1], multi_label=True)(ONE_HOT, LOGITS), "alpha"),
+        (lambda: LDAMLoss([1, 1], class_weights=[1, -1]), "class_weights"),
         (lambda: LogitAdjustedLoss([1, 1])(LABELS, LOGITS), "class_counts"),
         (lambda: LDAMLoss([1, float("nan")]), "class_counts"),
         (lambda: LDAMLoss([1, 1], max_margin=-1), "max_margin"),

@@ -1,4 +1,4 @@
-"""What scikit-learn and imbalanced-learn say, and batches to say it about."""
+"""The values of scikit-learn and imbalanced-learn, and batches to compare on."""
 
 from dataclasses import dataclass
 
@@ -62,6 +62,14 @@ PER_CLASS = {
     "PerClassF1": (
         ki.PerClassF1,
         lambda y, p, labels, **kw: oracle.f1_score(y, p, labels=labels, average=None, **kw),
+    ),
+    "PerClassIoU": (
+        ki.PerClassIoU,
+        lambda y, p, labels, zero_division, **kw: np.where(
+            np.isin(labels, [*y, *p]),  # scikit-learn has no NaN here
+            oracle.jaccard_score(y, p, labels=labels, average=None, zero_division=0, **kw),
+            zero_division,
+        ),
     ),
     "PerClassF1 beta=2": (
         lambda *args, **kw: ki.PerClassF1(*args, beta=2.0, **kw),

@@ -5,7 +5,7 @@ import sklearn.metrics as oracle
 from kerases import keras_3_only
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 SCORES = np.eye(3, dtype="float32")[[0, 0, 1, 1, 2, 2]] * 0.8 + 0.1

@@ -1,16 +1,20 @@
 """The keys of the logs: nothing overwrites them in silence, and every callback of Keras can read them."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from kerases import keras_3_only, tf_keras_only
 
 import keras_imbalance as ki
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 knows_the_mode = keras_3_only("a callback takes the least of a key that does not say accuracy or AUC")
 NAMES = ["ok", "fraud, card", "St. Bernard"]
+KEYS = ["ok", "fraud_ card", "St_ Bernard"]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +54,8 @@ def two_outputs(**compiled):
         ("abc", "3 different names"),
         ([1, "1", "2"], "3 different names"),
         ([b"a", b"b", b"c"], "decode"),
-        ({0: "a", 1: "b", 2: "c"}, "must be a list, in the order of the class numbers.*of a mapping"),
-        ({"a", "b", "c"}, "must be a list, in the order"),
+        ({0: "a", 1: "b", 2: "c"}, "must be a list of.*in the order of the class ids.*of a mapping"),
+        ({"a", "b", "c"}, "must be a list of"),
         (3, "3 different names"),
     ],
 )
@@ -67,6 +71,30 @@ def test_metric_names_that_would_take_another_keys_place_are_refused(name):
     if name:
         with pytest.raises(ValueError, match="`prefix`"):
             ki.PerClassReport(3, prefix=name)
+
+
+@pytest.mark.parametrize("sign", [".", "[", ":", "{", "}", "!"])
+def test_metric_names_that_would_break_a_format_string_are_refused(sign):
+    with pytest.raises(ValueError, match=r"`name` must.*name='f1_a'"):
+        ki.MacroF1(3, name=f"f1{sign}a")
+    with pytest.raises(ValueError, match=r"`prefix` must.*prefix='left_'"):
+        ki.PerClassReport(3, prefix=f"left{sign}")
+
+
+@given(st.text(st.characters(codec="ascii"), min_size=1, max_size=4))
+def test_a_metric_name_that_is_taken_is_a_key_of_a_format_string(name):
+    try:
+        (key,) = ki.PerClassF1(2, name=name, log_classes=False).log_keys()
+    except ValueError:
+        return
+    assert f"{{val_{key}:.1f}}".format(**{f"val_{key}": 0.5}) == "0.5"
+
+
+def test_a_letter_and_its_accent_stay_a_letter():
+    names = ["cafe\u0301", "caf\u00e9s"]
+    metric = ki.PerClassF1(2, class_names=names)
+    assert metric.class_keys("f1") == ["f1/caf\u00e9", "f1/caf\u00e9s"]
+    assert metric.class_names == names
 
 
 def test_class_names_of_other_types_become_text():
@@ -87,12 +115,18 @@ def test_class_names_of_other_types_become_text():
         {"metrics": [keras.metrics.SparseCategoricalAccuracy(name="recall"), ki.PerClassRecall(3)]},
         {
             "metrics": [
-                ki.PerClassF1(3, name="x", class_names=["a", "y/b", "c"]),
-                ki.PerClassF1(3, ["a", "b", "c"], name="x/y"),
+                ki.PerClassF1(3, name="x", class_names=["a", "b", "c"]),
+                ki.PerClassF1(3, class_names=["a", "b", "c"], name="x/b"),
+            ]
+        },
+        {
+            "metrics": [
+                ki.PerClassF1(3, log_classes=False, average=["macro", "weighted"]),
+                ki.PerClassRecall(3, name="f1_weighted", log_classes=False),
             ]
         },
     ],
-    ids=["twice", "weighted", "report", "reports", "Keras after", "Keras before", "slash"],
+    ids=["twice", "weighted", "report", "reports", "Keras after", "Keras before", "slash", "average"],
 )
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_equal_keys_are_an_error_before_the_first_step(rows, compiled, jit_compile):
@@ -167,16 +201,18 @@ def fit(rows, callbacks, epochs=3, metrics=None):
     [
         pytest.param("val_f1", "auto", True, marks=knows_the_mode),
         pytest.param("f1", "auto", True, marks=knows_the_mode),
+        pytest.param("val_f1/fraud_ card", "auto", True, marks=knows_the_mode),
+        pytest.param("val_f1_micro", "auto", True, marks=knows_the_mode),
         ("val_f1", "max", True),
-        ("val_f1/fraud, card", "max", True),
-        ("val_f1/St. Bernard", "max", True),
+        ("val_f1/St_ Bernard", "max", True),
         ("val_expected_cost", "auto", False),
     ],
 )
 @pytest.mark.parametrize("kind", [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau])
 def test_monitors(rows, kind, monitor, mode, up):
     callback = kind(monitor=monitor, mode=mode, patience=1)
-    _, history = fit(rows, [callback], epochs=2)
+    metrics = [ki.PerClassF1(3, class_names=NAMES, average=["macro", "micro"]), ki.ExpectedCost(1 - np.eye(3))]
+    _, history = fit(rows, [callback], epochs=2, metrics=metrics)
     assert len(history[monitor]) == 2
     best = max(history[monitor]) if up else min(history[monitor])
     np.testing.assert_allclose(callback.best, best)
@@ -201,44 +237,137 @@ def test_early_stopping_stops_on_a_class(rows):
 
 
 @tf_keras_only("knows which way is better")
-def test_tf_keras_needs_the_mode(rows):
+def test_tf_keras_needs_the_mode_and_a_warning_says_so_once(rows, tmp_path):
     # Without it tf-keras looks for "acc" and "auc" in the key, and keeps the worst epoch of any other score.
-    stopper = keras.callbacks.EarlyStopping("val_f1")
-    _, history = fit(rows, [stopper], epochs=3)
+    stopper = keras.callbacks.EarlyStopping("val_f1", patience=5)
+    kept, every = (
+        keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}"), "f1/ok", save_best_only=b) for b in (True, False)
+    )
+    reducer = keras.callbacks.ReduceLROnPlateau("f1/ok")
+    right = [keras.callbacks.EarlyStopping("val_f1", mode="max"), keras.callbacks.EarlyStopping("val_expected_cost")]
+    with pytest.warns(UserWarning, match="takes the least") as told:
+        _, history = fit(rows, [stopper, kept, every, reducer, *right], epochs=3)
+    (message,) = (str(warning.message) for warning in told if "takes the least" in str(warning.message))
+    assert re.findall(r"(\w+)\(monitor='(.*?)'\)", message) == [
+        ("EarlyStopping", "val_f1"),
+        ("ModelCheckpoint", "f1/ok"),
+        ("ReduceLROnPlateau", "f1/ok"),
+    ]
+    assert "mode='max'" in message
     assert stopper.best == min(history["val_f1"]) < max(history["val_f1"])
 
 
 @knows_the_mode
-def test_a_report_needs_the_mode_and_keras_says_so(rows):
-    model = softmax_model(metrics=[ki.PerClassReport(3)])
+@pytest.mark.parametrize("log_classes", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_every_key_says_which_way_is_better(rows, log_classes, tmp_path):
+    averages = {"average": ["macro", "weighted", "micro"], "log_classes": log_classes}
+    metrics = [
+        ki.PerClassReport(3, class_names=NAMES, prefix="r_", **averages),
+        ki.PerClassAUC(3, class_names=NAMES, num_bins=64, **averages),
+        ki.ExpectedCost(1 - np.eye(3)),
+    ]
+    keys = [key for metric in metrics[:2] for key in metric.monitored_keys()]
+    assert len(keys) == 4 * 6
+    assert "r_f1/St_ Bernard" in keys
+    stoppers = {key: keras.callbacks.EarlyStopping(f"val_{key}", patience=5) for key in [*keys, "expected_cost"]}
+    reducer = keras.callbacks.ReduceLROnPlateau("val_r_recall/ok", patience=5)
+    best = keras.callbacks.ModelCheckpoint(tmp_path / "best.keras", monitor="val_r_f1/ok", save_best_only=True)
+    _, history = fit(rows, [ki.PerClassLogger(), *stoppers.values(), reducer, best], epochs=2, metrics=metrics)
+    for key, stopper in stoppers.items():
+        values = history[f"val_{key}"]
+        np.testing.assert_allclose(stopper.best, min(values) if key == "expected_cost" else max(values), err_msg=key)
+    np.testing.assert_allclose(reducer.best, max(history["val_r_recall/ok"]))
+    np.testing.assert_allclose(best.best, max(history["val_r_f1/ok"]))
+
+
+@knows_the_mode
+def test_a_scalar_of_one_of_several_outputs_says_which_way_is_better(rows):
+    x, y = rows
+    model = two_outputs(metrics={"left": [ki.MacroF1(3)], "right": [ki.ExpectedCost(1 - np.eye(3))]})
+    stoppers = {key: keras.callbacks.EarlyStopping(key) for key in ("left_macro_f1", "right_expected_cost")}
+    history = model.fit(x, {"left": y, "right": y}, epochs=2, callbacks=list(stoppers.values()), verbose=0).history
+    for best, (key, stopper) in zip((max, min), stoppers.items(), strict=True):
+        np.testing.assert_allclose(stopper.best, best(history[key]))
+
+
+@knows_the_mode
+def test_a_key_that_no_metric_writes_is_named_with_the_mode(rows):
+    with pytest.raises(ValueError, match=r"monitor=val_f1/no such class.*mode='max'"):
+        fit(rows, [keras.callbacks.EarlyStopping("val_f1/no such class")], epochs=1)
+
+
+@knows_the_mode
+def test_directions_go_with_the_compiled_metrics_and_leave_no_trace(rows, tmp_path):
+    def first_row(y_true, y_pred):
+        return y_pred[:, 0]
+
+    model = softmax_model(metrics=[ki.ExpectedCost(1 - np.eye(3), name="m")])
+    with_ours = model.fit(*rows, callbacks=[keras.callbacks.EarlyStopping("m")], verbose=0).history
+    assert set(with_ours) == {"loss", "m"}
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    assert again.evaluate(*rows, verbose=0, return_dict=True) == model.evaluate(*rows, verbose=0, return_dict=True)
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[keras.metrics.MeanMetricWrapper(first_row, "m")])
     with pytest.raises(ValueError, match="mode='max'"):
-        model.fit(*rows, validation_data=rows, callbacks=[keras.callbacks.EarlyStopping("val_f1")], verbose=0)
-    stopper = keras.callbacks.EarlyStopping("val_f1", mode="max")
-    model.fit(*rows, validation_data=rows, callbacks=[stopper], verbose=0)
-    assert stopper.best is not None
+        model.fit(*rows, callbacks=[keras.callbacks.EarlyStopping("m")], verbose=0)
 
 
 def test_model_checkpoint(rows, tmp_path):
     best = keras.callbacks.ModelCheckpoint(
-        str(tmp_path / "{epoch}-{val_f1:.3f}-{val_f1/fraud, card:.3f}.keras"),
-        monitor="val_f1/fraud, card",
+        str(tmp_path / "{epoch}-{val_f1:.3f}-{val_f1/St_ Bernard:.3f}.keras"),
+        monitor="val_f1/fraud_ card",
         mode="max",
     )
     _, history = fit(rows, [best], epochs=2)
     expected = [
-        f"{epoch + 1}-{history['val_f1'][epoch]:.3f}-{history['val_f1/fraud, card'][epoch]:.3f}.keras"
+        f"{epoch + 1}-{history['val_f1'][epoch]:.3f}-{history['val_f1/St_ Bernard'][epoch]:.3f}.keras"
         for epoch in range(2)
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
-def test_a_name_with_a_dot_cannot_stand_in_a_file_name_and_keras_says_so(rows, tmp_path):
-    checkpoint = keras.callbacks.ModelCheckpoint(str(tmp_path / "{val_f1/St. Bernard:.3f}.keras"))
-    with pytest.raises(KeyError, match=r"Failed to format|St"):
-        fit(rows, [checkpoint], epochs=1)
-    by_class = keras.callbacks.ModelCheckpoint(str(tmp_path / "best.keras"), monitor="val_f1/St. Bernard", mode="max")
-    fit(rows, [by_class], epochs=1)
-    assert (tmp_path / "best.keras").exists()
+LOGGERS = re.compile(r"^[/\w.\- ]*$")  # what mlflow takes for the name of a metric
+
+
+@given(
+    st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1), min_size=2, unique=True)
+)
+def test_any_class_name_is_a_key_that_format_strings_and_loggers_take(names):
+    metric = ki.PerClassF1(len(names), class_names=names)
+    assert metric.class_names == names
+    keys = metric.class_keys("f1")
+    assert len(set(keys)) == len(names)
+    for i, key in enumerate(keys):
+        assert LOGGERS.match(key)
+        assert key.count("/") == 1
+        assert f"{{{key}:.1f}}".format(**dict.fromkeys(keys, 0.25) | {key: i}) == f"{i}.0"
+
+
+def test_safe_names_are_kept():
+    names = ["ok", "großer Hund", "x_1", "-2"]
+    assert ki.PerClassF1(4, class_names=names).class_keys("f1") == [f"f1/{name}" for name in names]
+
+
+@pytest.mark.slow
+@keras_3_only("KerasTuner takes models of Keras 3")
+def test_keras_tuner_takes_every_key_as_an_objective(rows, tmp_path):
+    import keras_tuner as tuner
+
+    x, y = rows
+
+    def build(parameters):
+        model = softmax_model(metrics=[ki.PerClassReport(3, class_names=NAMES)])
+        model.optimizer.learning_rate = parameters.Choice("rate", [1e-6, 1.0])
+        return model
+
+    with pytest.raises(ValueError, match="Objective"):  # of a name alone it knows only Keras's own metrics
+        tuner.GridSearch(build, objective="val_f1/ok", directory=tmp_path)
+    for key in ("val_f1", "val_f1/St_ Bernard"):
+        objective = tuner.Objective(key, "max")
+        search = tuner.GridSearch(build, objective=objective, directory=tmp_path, project_name=key[-3:])
+        search.search(x, y, validation_data=rows, epochs=2, verbose=0)
+        scores = [trial.score for trial in search.oracle.get_best_trials(2)]
+        assert scores[0] == max(scores) > min(scores)
 
 
 def test_csv_logger(rows, tmp_path):
@@ -247,16 +376,15 @@ def test_csv_logger(rows, tmp_path):
         lines = list(csv.DictReader(file))
     for key, values in history.items():
         np.testing.assert_allclose([float(line[key]) for line in lines], values)
-    assert "val_f1/fraud, card" in lines[0]
+    assert "val_f1/fraud_ card" in lines[0]
 
 
 def test_tensorboard(rows, tmp_path):
-    pytest.importorskip("tensorboard")
     _, history = fit(rows, [keras.callbacks.TensorBoard(tmp_path)], epochs=2)
     from tensorflow_events import scalars
 
     found = scalars(tmp_path / "validation")
-    for name in NAMES:
+    for name in KEYS:
         np.testing.assert_allclose(found[f"epoch_f1/{name}"], history[f"val_f1/{name}"], rtol=1e-6)
 
 
@@ -264,9 +392,9 @@ def test_progress_bar_and_evaluate(rows, capsys):
     model = softmax_model(metrics=[ki.PerClassF1(3, class_names=NAMES), ki.ConfusionMatrix(3)])
     model.fit(*rows, verbose=2)
     shown = capsys.readouterr().out
-    assert all(f"f1/{name}: " in shown for name in NAMES)
+    assert all(f"f1/{name}: " in shown for name in KEYS)
     logs = model.evaluate(*rows, verbose=0, return_dict=True)
-    assert set(logs) == {"loss", "f1", *(f"f1/{name}" for name in NAMES)}
+    assert set(logs) == {"loss", "f1", *(f"f1/{name}" for name in KEYS)}
     assert len(model.evaluate(*rows, verbose=0)) == 5
 
 

@@ -13,7 +13,7 @@ from scipy import stats
 from training_steps import fitted_batches
 
 from keras_imbalance import ArraySampler, count_classes, target_distribution
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 quick = settings(deadline=None, max_examples=12)
 
@@ -49,10 +49,10 @@ def test_exact_batches_and_covering_passes_whatever_the_distribution_does(settin
     counts, batch_size, rows, distributions, exact = setting
     x, y = skewed(counts, seed)
     sampler = ArraySampler(x, y, batch_size=batch_size, epoch_size=rows, exact=exact, seed=seed)
-    assert int(sampler.dataset().cardinality()) == sampler.num_batches == -(-rows // batch_size)
+    assert int(sampler.dataset().cardinality()) == len(sampler) == -(-rows // batch_size)
     seen = [[] for _ in counts]
     for shares in distributions:
-        sampler.distribution = shares
+        sampler.target = shares
         shares = np.array(shares) / sum(shares)
         drawn_rows, drawn_labels = epoch(sampler)
         assert sum(map(len, drawn_rows)) == rows
@@ -129,6 +129,8 @@ def test_fit_sees_the_batches_that_a_loop_sees(built, exact, batch_size):
     sampler, other = (ArraySampler(x, y, batch_size=batch_size, exact=exact, seed=4) for _ in range(2))
     seen = fitted_batches(sampler, epochs=3, built=built)
     dataset = other.dataset()
+    if batch_size == 90 and keras.backend.backend() != "tensorflow":
+        list(dataset)  # the build probe reads the whole epoch, and so is one
     looped = [[(a.numpy()[:, 0].astype(int), b.numpy()) for a, b in dataset] for _ in range(3)]
     for fit_epoch, loop_epoch in zip(seen, looped, strict=True):
         assert len(fit_epoch) == len(loop_epoch)
@@ -137,7 +139,7 @@ def test_fit_sees_the_batches_that_a_loop_sees(built, exact, batch_size):
             np.testing.assert_array_equal(fit_labels.reshape(-1), loop_labels)
 
 
-def test_a_look_at_the_first_batch_is_no_epoch():
+def test_a_build_probe_of_the_first_batch_is_no_epoch():
     x, y = skewed()
     sampler, other = (ArraySampler(x, y, batch_size=8, seed=4) for _ in range(2))
     next(iter(sampler.dataset()))
@@ -148,7 +150,7 @@ def test_a_look_at_the_first_batch_is_no_epoch():
 
 @pytest.mark.parametrize("built", [True, False])
 def test_fit_under_a_strategy_sees_the_batches_that_a_loop_sees(built):
-    """Under a strategy Keras looks at one batch before the first epoch, whether the model is built or not."""
+    """Under a strategy Keras reads a batch before the first epoch, whether the model is built or not, and fetches ahead."""
     x, y = skewed()
     sampler, other = (ArraySampler(x, y, batch_size=8, seed=4) for _ in range(2))
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
@@ -191,7 +193,7 @@ def test_a_distribution_set_at_the_end_of_an_epoch_holds_from_the_next_batch_on(
     turns = np.eye(3)[[0, 2, 1, 0]]
 
     def turn(epoch):
-        sampler.distribution = turns[epoch % 4]
+        sampler.target = turns[epoch % 4]
 
     seen = fitted_batches(sampler, epochs=5, built=built, at_end=turn)
     assert [len(batches) for batches in seen] == [60] * 5
@@ -210,7 +212,7 @@ def test_a_distribution_set_within_an_epoch_waits_for_the_next():
     for step, (batch, _) in enumerate(sampler.dataset()):
         rows.append(batch.numpy()[:, 0].astype(int))
         if step == 2:
-            sampler.distribution = [1, 0, 0]
+            sampler.target = [1, 0, 0]
     assert same(rows, epoch(undisturbed)[0])
     assert set(np.concatenate(epoch(sampler)[1])) == {0}
 
@@ -219,7 +221,7 @@ def test_state_continues_with_the_batches_that_would_have_come():
     x, y = skewed()
     sampler = ArraySampler(x, y, batch_size=7, seed=5)
     epoch(sampler)
-    sampler.distribution = [0.2, 0.3, 0.5]
+    sampler.target = [0.2, 0.3, 0.5]
     epoch(sampler)
     state = json.loads(json.dumps(sampler.state_dict()))
     resumed = ArraySampler(x, y, batch_size=7, seed=5)
@@ -257,13 +259,12 @@ def test_state_saved_in_fit_continues_in_another_fit():
 
 
 @pytest.mark.parametrize("exact", [True, False])
-def test_a_loop_that_stops_early_goes_on_the_same_way_however_far_was_fetched_ahead(exact, monkeypatch):
-    monkeypatch.setattr("keras_imbalance.sampling.arrays.PIECE_BATCHES", 2)
+def test_a_loop_that_stops_early_goes_on_the_same_way_however_far_was_fetched_ahead(exact):
     x, y = skewed()
     whole = ArraySampler(x, y, batch_size=3, exact=exact, seed=7)
     epoch(whole)
     expected = epoch(whole)[0]
-    for used in (2, 4, 17):
+    for used in (1, 2, 4, 17):
         sampler = ArraySampler(x, y, batch_size=3, exact=exact, seed=7)
         for step, _ in enumerate(sampler.dataset()):
             if step == used:
@@ -341,7 +342,7 @@ def test_class_names_order_classes_that_are_given_by_name():
     names = ["many", "some", "few"]
     sampler = ArraySampler(x, y, classes=np.array(names)[y], class_names=names, seed=0)
     np.testing.assert_array_equal(sampler.class_counts, count_classes(y))
-    sampler.set_target({"few": 1.0})
+    sampler.target = {"few": 1.0}
     assert set(np.concatenate(epoch(sampler)[1])) == {2}
     with_empty = ArraySampler(x, y, classes=np.array(names)[y], class_names=[*names, "none"], target="natural")
     np.testing.assert_array_equal(with_empty.class_counts, [60, 25, 5, 0])
@@ -374,7 +375,7 @@ def test_what_is_read_is_a_copy():
     np.testing.assert_array_equal(sampler.exposure, [0, 0, 0])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=15)
 @given(
     st.lists(st.integers(2, 60), min_size=2, max_size=5),
     st.lists(st.floats(0.2, 1), min_size=5, max_size=5),

@@ -1,4 +1,4 @@
-"""Which classes and rows an epoch draws: exact shares, passes that cover, and randomness that is random."""
+"""Which classes and rows an epoch draws: exact shares, cycles that cover, and randomness that is random."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from keras_imbalance.sampling.draws import Passes, batch_classes, batch_starts, rounded
+from keras_imbalance.sampling.draws import Cycles, batch_classes, batch_starts, rounded
 
 quick = settings(deadline=None, max_examples=100)
 some_shares = (
@@ -138,14 +138,15 @@ def requests(draw):
 def test_within_a_class_every_row_comes_once_before_any_comes_twice(request, seed):
     counts, batches = request
     ids = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
-    passes = Passes(ids, counts, seed)
+    cycles = Cycles(ids, counts, seed)
     drawn = np.zeros(len(counts), dtype=np.int64)
     seen = [[] for _ in counts]
     for batch in batches:
-        rows = passes.draw(batch, drawn)
+        rows, repeats = cycles.draw(batch, drawn)
         np.testing.assert_array_equal(ids[rows], batch)
         drawn = drawn + np.bincount(batch, minlength=len(counts))
-        for row, owner in zip(rows, batch, strict=True):
+        for row, times, owner in zip(rows, repeats, batch, strict=True):
+            assert times == seen[owner].count(row)
             seen[owner].append(row)
     for owner, rows in enumerate(seen):
         number = counts[owner]
@@ -160,33 +161,33 @@ def test_draws_depend_on_what_was_drawn_and_on_nothing_else(request, seed):
     """One request after another, all at once, and by an object that knows nothing of the ones before: the same rows."""
     counts, batches = request
     ids = np.repeat(np.arange(len(counts)), counts)
-    kept = Passes(ids, counts, seed)
+    kept = Cycles(ids, counts, seed)
     drawn = np.zeros(len(counts), dtype=np.int64)
     one_by_one = []
     for batch in batches:
-        one_by_one.append(kept.draw(batch, drawn))
-        np.testing.assert_array_equal(Passes(ids, counts, seed).draw(batch, drawn), one_by_one[-1])
+        one_by_one.append(kept.draw(batch, drawn)[0])
+        np.testing.assert_array_equal(Cycles(ids, counts, seed).draw(batch, drawn)[0], one_by_one[-1])
         drawn = drawn + np.bincount(batch, minlength=len(counts))
-    together = Passes(ids, counts, seed).draw(np.concatenate(batches), np.zeros(len(counts), dtype=np.int64))
+    together = Cycles(ids, counts, seed).draw(np.concatenate(batches), np.zeros(len(counts), dtype=np.int64))[0]
     np.testing.assert_array_equal(together, np.concatenate(one_by_one))
 
 
-def test_passes_are_uniform_permutations():
-    """Over many passes of 4 rows each of the 24 orders comes equally often, and seeds and passes differ."""
+def test_cycles_are_uniform_permutations():
+    """Over many cycles of 4 rows each of the 24 orders comes equally often, and seeds and cycles differ."""
     counts = np.array([3, 4])
-    passes = Passes(np.repeat([0, 1], counts), counts, seed=5)
-    orders = passes.draw(np.ones(4 * 4800, dtype=int), np.zeros(2, dtype=np.int64)).reshape(-1, 4)
+    cycles = Cycles(np.repeat([0, 1], counts), counts, seed=5)
+    orders = cycles.draw(np.ones(4 * 4800, dtype=int), np.zeros(2, dtype=np.int64))[0].reshape(-1, 4)
     _, number = np.unique(orders, axis=0, return_counts=True)
     assert len(number) == 24
     assert stats.chisquare(number).pvalue > 1e-4
 
 
-def test_successive_passes_and_seeds_and_classes_differ():
+def test_successive_cycles_and_seeds_and_classes_differ():
     counts = np.array([50, 50])
     ids = np.repeat([0, 1], counts)
     both = np.repeat([0, 1], [100, 50])
-    first = Passes(ids, counts, seed=1).draw(both, np.zeros(2, dtype=np.int64))
-    second = Passes(ids, counts, seed=2).draw(both, np.zeros(2, dtype=np.int64))
+    first = Cycles(ids, counts, seed=1).draw(both, np.zeros(2, dtype=np.int64))[0]
+    second = Cycles(ids, counts, seed=2).draw(both, np.zeros(2, dtype=np.int64))[0]
     orders = [first[:50], first[50:100], first[100:] - 50, second[:50], second[50:100], second[100:] - 50]
     for i, one in enumerate(orders):
         for other in orders[:i]:

@@ -9,7 +9,7 @@ from scipy import stats
 from sklearn.neighbors import NearestNeighbors
 
 from keras_imbalance import SMOTE, ArraySampler
-from keras_imbalance.backend import keras
+from keras_imbalance._keras import keras
 
 COUNTS = (60, 12, 4)
 
@@ -120,7 +120,7 @@ def test_passes_cover_the_rows_across_changes_of_the_distribution():
     sampler = ArraySampler(x, y, batch_size=16, epoch_size=96, smote=SMOTE(), seed=0)
     seen = np.zeros(12, dtype=int)
     for share in (5 / 96, 1 / 4, 7 / 96, 1 / 2):
-        sampler.set_target({1: share, 2: 0.25})
+        sampler.target = {1: share, 2: 0.25}
         (features,), labels = one_epoch(sampler)
         _, times, new = split(features[labels == 1], x[y == 1])
         assert len(new) == max((labels == 1).sum() - 12, 0)
@@ -164,19 +164,19 @@ def test_rows_that_are_all_equal_give_that_row():
 
 def test_a_class_of_one_row_cannot_be_oversampled_whenever_that_is_asked():
     x, y = labelled((40, 8, 1))
-    message = "`smote` makes new points between the rows of a class, and a class of one row"
+    message = "`smote` must be None .* class of one row.*a share of at most"
     with pytest.raises(ValueError, match=message):
         ArraySampler(x, y, smote=SMOTE(), seed=0)
     sampler = ArraySampler(x, y, target="natural", smote=SMOTE(), seed=0)
     for wrong in ([0.4, 0.3, 0.3], [0, 0, 1]):
         with pytest.raises(ValueError, match=message):
-            sampler.distribution = wrong
+            sampler.target = wrong
     with pytest.raises(ValueError, match=message):
-        sampler.set_target("balanced")
+        sampler.target = "balanced"
     with pytest.raises(ValueError, match=message):
-        sampler.load_state_dict({**sampler.state_dict(), "distribution": [0.2, 0.2, 0.6]})
+        sampler.load_state_dict({**sampler.state_dict(), "target": [0.2, 0.2, 0.6]})
     np.testing.assert_allclose(sampler.distribution, np.array([40, 8, 1]) / 49)
-    sampler.distribution = [0.5, 0.5, 0]
+    sampler.target = [0.5, 0.5, 0]
     (features,), labels = one_epoch(sampler)
     assert set(labels) == {0, 1}
     assert np.isfinite(features).all()
@@ -223,11 +223,11 @@ def test_a_category_counts_as_the_median_spread_of_the_others():
     x[1, 0] = spread * 0.99
     synthesizer = ArraySampler(
         np.concatenate([x, x + 50]), np.repeat([0, 1], 5), smote=SMOTE(1, categorical=[2]), seed=0
-    )._synthesizer
+    )._feed.synthesizer
     spread = np.median(x[:, :2].std(axis=0))
     expected = 1 if x[1, 0] < spread else 2
-    assert synthesizer._neighbors_of(0)[0].tolist() == [expected]
-    features = synthesizer._features(np.arange(5))
+    assert synthesizer.neighbors_of(0)[0].tolist() == [expected]
+    features = synthesizer.features(np.arange(5))
     np.testing.assert_allclose(np.linalg.norm(features[0] - features[2]), spread, rtol=1e-12)
 
 
@@ -273,7 +273,7 @@ def test_state_continues_with_the_points_that_would_have_come():
     arguments = {"batch_size": 16, "epoch_size": 240, "seed": 3}
     sampler = ArraySampler(x, y, smote=SMOTE(), **arguments)
     one_epoch(sampler)
-    sampler.distribution = [0.2, 0.3, 0.5]
+    sampler.target = [0.2, 0.3, 0.5]
     one_epoch(sampler)
     state = json.loads(json.dumps(sampler.state_dict()))
     resumed = ArraySampler(x, y, smote=SMOTE(), **arguments)

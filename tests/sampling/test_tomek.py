@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 
-from keras_imbalance import ArraySampler, remove_tomek_links, tomek_links
-from keras_imbalance.backend import keras
+from keras_imbalance import ArraySampler, tomek_keep_indices, tomek_links
+from keras_imbalance._keras import keras
 
 quick = settings(deadline=None, max_examples=150)
 
@@ -58,7 +58,7 @@ def test_on_continuous_data_the_kept_rows_are_those_of_imbalanced_learn(remove, 
     x = x.astype(dtype)
     cleaner = TomekLinks(sampling_strategy=strategy)
     cleaner.fit_resample(x, y)
-    kept = remove_tomek_links(x, y, remove=remove)
+    kept = tomek_keep_indices(x, y, remove=remove)
     np.testing.assert_array_equal(kept, np.sort(cleaner.sample_indices_))
     assert len(kept) < len(x)
 
@@ -111,9 +111,9 @@ def test_many_exact_duplicates_of_both_classes():
 def test_what_is_removed():
     x, y = np.array([[0.0], [1.0], [10.0], [11.0], [20.0], [21.0], [40.0], [60.0], [90.0]]), [0, 1, 1, 2, 2, 0, 0, 0, 1]
     np.testing.assert_array_equal(tomek_links(x, y), [[0, 1], [2, 3], [4, 5]])
-    np.testing.assert_array_equal(remove_tomek_links(x, y), [1, 2, 3, 4, 6, 7, 8])
-    np.testing.assert_array_equal(remove_tomek_links(x, y, "both"), [6, 7, 8])
-    np.testing.assert_array_equal(remove_tomek_links(x, y, "not_minority"), [3, 4, 6, 7, 8])
+    np.testing.assert_array_equal(tomek_keep_indices(x, y), [1, 2, 3, 4, 6, 7, 8])
+    np.testing.assert_array_equal(tomek_keep_indices(x, y, remove="both"), [6, 7, 8])
+    np.testing.assert_array_equal(tomek_keep_indices(x, y, remove="not_minority"), [3, 4, 6, 7, 8])
 
 
 def test_every_form_of_rows_and_labels():
@@ -130,7 +130,7 @@ def test_labels_may_leave_numbers_out():
     x, y = continuous(200)
     np.testing.assert_array_equal(tomek_links(x, y * 5), tomek_links(x, y))
     np.testing.assert_array_equal(
-        remove_tomek_links(x, y * 5, "not_minority"), remove_tomek_links(x, y, "not_minority")
+        tomek_keep_indices(x, y * 5, remove="not_minority"), tomek_keep_indices(x, y, remove="not_minority")
     )
 
 
@@ -148,7 +148,7 @@ def test_links_in_the_embedding_space_of_a_model():
     x, y = continuous(300, 4)
     embed = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="tanh")])
     embedded = embed.predict(x, verbose=0)
-    kept = remove_tomek_links(embedded, y)
+    kept = tomek_keep_indices(embedded, y)
     cleaner = TomekLinks(sampling_strategy="majority")
     cleaner.fit_resample(embedded.astype("float64"), y)
     np.testing.assert_array_equal(kept, np.sort(cleaner.sample_indices_))

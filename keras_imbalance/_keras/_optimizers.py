@@ -1,0 +1,53 @@
+"""An optimizer's parts, its learning rates, and how far it is."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def parts(optimizer: Any) -> list:
+    """The optimizer and those that it is made of: the inner one of a scaled loss, or those of a MultiOptimizer."""
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is None and on_demand(optimizer):  # Lookahead and MovingAverage of tensorflow-addons
+        inner = getattr(optimizer, "_optimizer", None)
+    inners = [inner] if inner is not None else list(getattr(optimizer, "optimizers", ()))
+    inners += [spec["optimizer"] for spec in getattr(optimizer, "optimizer_specs", ())]  # its MultiOptimizer
+    return [optimizer, *inners]
+
+
+def on_demand(optimizer: Any) -> bool:
+    """Whether the optimizer makes slots when it first needs them, as do the legacy ones of tf-keras."""
+    return not hasattr(optimizer, "build")
+
+
+def learners(optimizer: Any) -> list:
+    """Those of `parts` that have a learning rate and slots."""
+    found = parts(optimizer)
+    return found[1:] or found
+
+
+def learning_rates(optimizer: Any) -> list[float] | None:
+    """The learning rate of each of `learners`, or None where one follows a schedule and cannot be set."""
+    rates = []
+    for learner in learners(optimizer):
+        rate = learner.learning_rate  # a number before the first step of a legacy optimizer
+        settable = hasattr(rate, "assign") or isinstance(rate, (int, float))
+        if isinstance(learner.get_config()["learning_rate"], Mapping) or not settable:
+            return None
+        rates.append(float(rate.numpy() if hasattr(rate, "numpy") else rate))
+    return rates
+
+
+def set_learning_rates(optimizer: Any, rates: Sequence[float]) -> None:
+    """Sets the learning rate of each of `learners`."""
+    for learner, rate in zip(learners(optimizer), rates, strict=True):
+        learner.learning_rate = rate
+
+
+def is_built(optimizer: Any) -> bool:
+    """Whether the optimizer has made its slots, or makes them without being asked to."""
+    return bool(getattr(optimizer, "built", False) or getattr(optimizer, "_built", False) or on_demand(optimizer))
+
+
+def steps_taken(optimizer: Any) -> int:
+    """How many steps the optimizer has taken."""
+    return int(learners(optimizer)[0].iterations.numpy())

@@ -1,0 +1,80 @@
+"""A loss that is adjusted to what a sampler draws, and follows when a callback changes that."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance._core import Sampler, matched_losses
+from keras_imbalance._keras import Metric, compiled_losses, rebuild_functions
+from keras_imbalance.callbacks.train_steps import TrainSteps
+from keras_imbalance.losses import ClassBalancedLoss, LogitAdjustedLoss
+
+ATTRIBUTE = "matched_shift"  # of a model
+CLOSE = 1e-3
+
+
+class LiveShift(Metric):
+    """What a loss adds to the logits. A compiled step sees its new values: metrics are part of the state of every backend."""
+
+    def __init__(self, shape: tuple[int, ...], name: str = ATTRIBUTE):
+        super().__init__(name=name)
+        self.shift = self.add_variable(shape, "zeros", name="shift")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """It counts nothing."""
+
+    def result(self) -> dict:
+        """No key in the logs."""
+        return {}
+
+    def reset_state(self) -> None:
+        """The shift stays from epoch to epoch."""
+
+
+def follow_in_compiled_steps(model: Any, sampler: Sampler) -> None:
+    """Lets the compiled functions of `model` read the shift of a loss that is matched to `sampler` from a variable."""
+    matched, found = matched_losses(sampler), False
+    for i, (_, loss, _) in enumerate(compiled_losses(model)):
+        if loss not in matched:
+            continue
+        if loss.live_shift is None:
+            loss.live_shift = LiveShift(np.shape(loss.drawn_prior))
+        name = f"{ATTRIBUTE}_{i}"
+        if getattr(model, name, None) is not loss.live_shift:
+            setattr(model, name, loss.live_shift)
+            found = True
+        loss.adjust_to(loss.drawn_prior)
+    if found:
+        rebuild_functions(model)
+
+
+def corrected_twice(model: Any, sampler: Sampler) -> str | None:
+    """The name of a loss that is given the counts of the data, where the sampler draws other shares; else None."""
+    natural = sampler.class_counts / max(sampler.class_counts.sum(), 1)
+    if np.allclose(sampler.distribution, natural, atol=CLOSE):
+        return None
+    steps, matched = TrainSteps.of(model), matched_losses(sampler)
+    for _, loss, _ in compiled_losses(model):
+        if not isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)) or loss in matched:
+            continue
+        if isinstance(loss, ClassBalancedLoss) and steps.changes(loss, "class_weights"):
+            continue  # DeferredReweighting says from when on
+        shares = loss.class_shares()
+        if shares.shape == natural.shape and np.allclose(shares, natural, atol=CLOSE):
+            return type(loss).__name__
+    return None
+
+
+def warn_of_double_correction(model: Any, sampler: Sampler) -> bool:
+    """Warns of a loss that corrects for class counts which the sampler has corrected for already; whether it did."""
+    name = corrected_twice(model, sampler)
+    if name is None:
+        return False
+    warnings.warn(
+        f"{name} is given the class counts of the data, and the sampler draws other shares: the two correct twice. Use one of "
+        "them, or the matched pair: LogitAdjustedLoss(sampler).",
+        UserWarning,
+        stacklevel=2,
+    )
+    return True

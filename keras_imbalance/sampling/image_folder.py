@@ -1,0 +1,184 @@
+"""Images in a folder for each class: which files there are, of which class, and how they are read."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance._core import (
+    check_flag,
+    check_names,
+    check_number,
+    check_one_of,
+    check_whole,
+    class_ids,
+    invalid,
+    shown,
+)
+from keras_imbalance._keras import keras
+
+FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
+INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
+LABEL_MODES = ("int", "categorical", "binary")
+SUBSETS = ("training", "validation", "both")
+
+
+@dataclass(frozen=True)
+class Images:
+    """How files of images are read, in the words of Keras's `image_dataset_from_directory`."""
+
+    size: tuple[int, int]
+    channels: int
+    interpolation: str
+    crop_to_aspect_ratio: bool
+    pad_to_aspect_ratio: bool
+    data_format: str
+    label_mode: str = "int"
+    num_classes: int = 0
+
+    def read(self, path: Any, class_id: Any) -> Any:
+        """The image in a file, and its label, as tensors of TensorFlow."""
+        from keras_imbalance.sampling.tf_data_images import label_in_mode, read_image
+
+        return read_image(path, self), label_in_mode(class_id, self)
+
+    def with_labels(self, label_mode: Any, num_classes: int) -> "Images":
+        """The same with labels "int", "categorical" or "binary"."""
+        check_one_of(label_mode, "label_mode", LABEL_MODES)
+        if label_mode == "binary" and num_classes != 2:
+            received = f"{num_classes} classes"
+            raise invalid("label_mode", 'be "binary" only where there are two classes', received=received)
+        return replace(self, label_mode=label_mode, num_classes=num_classes)
+
+
+def checked_images(
+    color_mode: Any,
+    image_size: Any,
+    interpolation: Any,
+    crop_to_aspect_ratio: Any,
+    pad_to_aspect_ratio: Any,
+    data_format: Any,
+) -> Images:
+    """How images are read, from arguments that are checked here."""
+    size = (image_size, image_size) if isinstance(image_size, (int, np.integer)) else image_size
+    if not isinstance(size, (tuple, list)) or len(size) != 2:
+        raise invalid("image_size", "be a height and a width, or one whole number for both", image_size)
+    if check_flag(crop_to_aspect_ratio, "crop_to_aspect_ratio") and pad_to_aspect_ratio:
+        raise invalid("pad_to_aspect_ratio", "be False where `crop_to_aspect_ratio` is True", pad_to_aspect_ratio)
+    name = interpolation.lower() if isinstance(interpolation, str) else interpolation
+    formats = ("channels_last", "channels_first")
+    data_format = keras.backend.image_data_format() if data_format is None else data_format
+    return Images(
+        (check_whole(size[0], "image_size", 1), check_whole(size[1], "image_size", 1)),
+        CHANNELS[check_one_of(color_mode, "color_mode", tuple(CHANNELS))],
+        check_one_of(name, "interpolation", INTERPOLATIONS),
+        crop_to_aspect_ratio,
+        check_flag(pad_to_aspect_ratio, "pad_to_aspect_ratio"),
+        check_one_of(data_format, "data_format", formats),
+    )
+
+
+def files_and_classes(
+    directory: Any, labels: Any, class_names: Any, follow_links: bool
+) -> tuple[list[str], np.ndarray, list[str]]:
+    """The images in a directory in the order of Keras, the class id of each, int64 `(N,)`, and the classes' names.
+
+    Args:
+        directory: where one folder a class is; or, with `labels`, where the images are.
+        labels: "inferred" from the folders, or class ids in the order of the sorted paths.
+        class_names: names of folders, in the order of the class ids. Defaults to all of them, sorted.
+        follow_links: whether to go into folders that links point to.
+    """
+    folder = _folder(directory)
+    follow_links = check_flag(follow_links, "follow_links")
+    if isinstance(labels, str) or labels is None:
+        remedy = "Where there are no classes, keras.utils.image_dataset_from_directory(labels=None) reads the images."
+        check_one_of(labels, "labels", ("inferred",), remedy=remedy)
+        names = _class_folders(folder, check_names(class_names))
+        found = [_images_in(os.path.join(folder, name), follow_links) for name in names]
+        files = [path for paths in found for path in paths]
+        ids = np.repeat(np.arange(len(names)), [len(paths) for paths in found])
+    else:
+        files = _images_in(folder, follow_links)
+        ids = class_ids(labels, name="labels")
+        if len(ids) != len(files):
+            requirement = f"hold the class of each of {len(files)} images in {folder}"
+            raise invalid("labels", requirement, received=f"{len(ids)} labels")
+        num_classes = int(ids.max(initial=-1)) + 1
+        names = check_names(class_names, num_classes) or [str(i) for i in range(num_classes)]
+    if not files:
+        raise invalid("directory", f"hold images, files with names in {', '.join(FORMATS)}", received=folder)
+    return files, ids, names
+
+
+def _folder(directory):
+    try:
+        folder = os.fspath(directory)
+    except TypeError:
+        raise invalid("directory", "be a path", directory) from None
+    if not os.path.isdir(folder):
+        raise invalid(
+            "directory", "be a folder", directory, "Remote files are read by a `map_fn` from arrays of paths."
+        )
+    return folder
+
+
+def _class_folders(folder, class_names):
+    found = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    missing = set(class_names or ()) - set(found)
+    if missing:
+        raise invalid("class_names", f"be names of the folders {shown(found)}", received=shown(sorted(missing)))
+    if not found:
+        raise invalid("directory", "hold a folder for each class", received=folder, remedy="Or pass `labels`.")
+    return found if class_names is None else class_names
+
+
+def _images_in(folder, follow_links):
+    walked = sorted(os.walk(folder, followlinks=follow_links), key=lambda found: found[0])
+    return [
+        os.path.join(root, name)
+        for root, _, names in walked
+        for name in sorted(names)
+        if name.lower().endswith(FORMATS)
+    ]
+
+
+def stratified_split(ids: np.ndarray, validation_split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers to train on and to validate on, ascending: of every class the same share, to within a row.
+
+    Together floor(validation_split N) rows validate. The same seed divides the same rows alike.
+
+    Args:
+        ids: class of every row `(N,)`.
+        validation_split: share of the rows to validate on, in (0, 1).
+        seed: whole number.
+
+    Example:
+    >>> train, validate = stratified_split(np.repeat([0, 1], [8, 4]), 0.25, seed=0)
+    >>> np.bincount(np.repeat([0, 1], [8, 4])[validate])
+    array([2, 1])
+    """
+    rng = np.random.default_rng(seed)
+    counts = np.bincount(ids)
+    wanted = counts * validation_split
+    taken = np.floor(wanted).astype(np.int64)
+    for number in np.argsort(taken - wanted, kind="stable")[: int(validation_split * len(ids)) - taken.sum()]:
+        taken[number] += 1
+    validates = np.zeros(len(ids), dtype=bool)
+    for number, several in enumerate(taken):
+        validates[rng.permutation(np.flatnonzero(ids == number))[:several]] = True
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
+
+
+def check_split(validation_split: Any, subset: Any, seed: Any) -> None:
+    """Raises unless a split and a subset are given together, and a seed where two calls must divide alike."""
+    check_number(validation_split, "validation_split", above=0, below=1, optional=True)
+    if validation_split is None:
+        if subset is not None:
+            raise invalid("subset", "be None where `validation_split` is not given", subset)
+        return
+    check_one_of(subset, "subset", SUBSETS)
+    if subset != "both" and seed is None:
+        raise invalid("seed", "be given where a second call takes the other subset", None, 'Or pass subset="both".')
