@@ -8,7 +8,7 @@ from keras_imbalance import decisions, layers, losses, metrics
 from keras_imbalance.version import __version__
 
 if TYPE_CHECKING:  # what the table below says, for type checkers and editors
-    from keras_imbalance import callbacks, estimators, plots, sampling
+    from keras_imbalance import callbacks, comparison, estimators, plots, sampling
     from keras_imbalance._core import class_prior, class_weights, count_classes, target_distribution
     from keras_imbalance._keras import load_tensorflow_addons
     from keras_imbalance.callbacks import (
@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # what the table below says, for type checkers and editors
         TwoPhaseLearning,
         layerwise_optimizer,
     )
+    from keras_imbalance.comparison import Comparison, Method, compare_methods, recommend
     from keras_imbalance.decisions import (
         MacroF1Decision,
         MinimumCostDecision,
@@ -98,6 +99,7 @@ ROOM_OF = {
     "ClassificationReport": "metrics",
     "ClassifierRetraining": "callbacks",
     "CohenKappa": "metrics",
+    "Comparison": "comparison",
     "ConfusionMatrix": "metrics",
     "CosineDense": "layers",
     "CostMatrixLoss": "losses",
@@ -112,6 +114,7 @@ ROOM_OF = {
     "MacroF1": "metrics",
     "MacroF1Decision": "decisions",
     "MatthewsCorrelation": "metrics",
+    "Method": "comparison",
     "MinimumCostDecision": "decisions",
     "PerClassAUC": "metrics",
     "PerClassAveragePrecision": "metrics",
@@ -142,6 +145,7 @@ ROOM_OF = {
     "class_prior": "_core",
     "class_weights": "_core",
     "classification_report": "metrics",
+    "compare_methods": "comparison",
     "correct_prior": "decisions",
     "count_classes": "_core",
     "estimate_prior": "decisions",
@@ -150,6 +154,7 @@ ROOM_OF = {
     "layerwise_optimizer": "callbacks",
     "load_tensorflow_addons": "_keras",
     "minimum_cost_decision": "decisions",
+    "recommend": "comparison",
     "target_distribution": "_core",
     "tau_normalize": "layers",
     "tomek_keep_indices": "sampling",
@@ -159,7 +164,7 @@ ROOM_OF = {
     "tune_temperature": "decisions",
     "tune_thresholds": "decisions",
 }
-ROOMS = ("callbacks", "decisions", "estimators", "layers", "losses", "metrics", "plots", "sampling")
+ROOMS = ("callbacks", "comparison", "decisions", "estimators", "layers", "losses", "metrics", "plots", "sampling")
 __all__ = [*ROOM_OF, *ROOMS, "__version__"]
 
 

@@ -11,7 +11,7 @@ from kerases import IS_TF_KERAS
 
 import keras_imbalance as ki
 
-LAZY = {"callbacks", "estimators", "plots", "sampling"}
+LAZY = {"callbacks", "comparison", "estimators", "plots", "sampling"}
 
 
 def test_each_name_is_that_of_its_room():

@@ -48,6 +48,7 @@ from keras_imbalance._keras._backend import (
     tell_directions,
     value_of,
 )
+from keras_imbalance._keras._deterministic import deterministic_ops
 from keras_imbalance._keras._events import EventFile
 from keras_imbalance._keras._layers import (
     can_freeze,
@@ -137,6 +138,7 @@ __all__ = [
     "counted_loss",
     "custom_gradient",
     "deserialize",
+    "deterministic_ops",
     "dtype_name",
     "floatx",
     "freeze_variable",

@@ -5,6 +5,7 @@ every figure; of several models in the same axes each has its line style. With m
 nobody could read give way to colours. One figure a file; files that begin with `_` hold what figures share.
 """
 
+from keras_imbalance.plots._axes import given_or_new as given_or_new
 from keras_imbalance.plots.confusion_matrix import plot_confusion_matrix
 from keras_imbalance.plots.per_class_history import plot_per_class_history
 from keras_imbalance.plots.precision_recall import plot_precision_recall

@@ -9,7 +9,7 @@ import tensorflow as tf
 from kerases import keras_3_only
 from loss_gradients import loss_and_gradient, second_derivatives
 
-from keras_imbalance._keras import custom_gradient, keras, ops, tensorflow
+from keras_imbalance._keras import custom_gradient, deterministic_ops, keras, ops, tensorflow
 from keras_imbalance._keras._gradients import custom_gradient_of
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
@@ -138,3 +138,20 @@ def test_a_batch_of_one_hot_rows_trains_alike_compiled_and_not():
         model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
         weights.append(model.get_weights()[0])
     np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4, atol=1e-6)
+
+
+@keras_3_only("comparisons need Keras 3")
+def test_operations_are_deterministic_for_a_while_and_then_as_before():
+    before = is_deterministic()
+    with deterministic_ops():
+        assert is_deterministic() or keras.backend.backend() == "jax"
+    assert is_deterministic() == before
+
+
+def is_deterministic():
+    if ON_TENSORFLOW:
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+
+        return is_op_determinism_enabled()
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.are_deterministic_algorithms_enabled()

@@ -1,0 +1,379 @@
+"""The methods of this package as rows of the table, each with the code that it stands for."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance._core import check_one_of, class_weights, invalid, nearest
+from keras_imbalance._keras import learning_rates, tree
+from keras_imbalance.callbacks import ClassifierRetraining, DeferredReweighting, DynamicSampling, TwoPhaseLearning
+from keras_imbalance.comparison.method import Method, Run
+from keras_imbalance.comparison.training import ends_in_head
+from keras_imbalance.decisions import correct_prior, minimum_cost_decision, tune_macro_f1, tune_thresholds
+from keras_imbalance.estimators import BalancedBagging
+from keras_imbalance.layers import CosineDense
+from keras_imbalance.losses import ClassBalancedLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
+from keras_imbalance.sampling import SMOTE
+
+MATCHED_Q = 0.75
+MOST_REPEATS = 5
+MEMBERS = 10
+LEAST_ROWS = 500  # to tune the macro-F1 decision on
+OBJECTIVES = {"macro_recall": "balanced_accuracy", "worst_recall": "balanced_accuracy", "cost": "cost"}
+PLAIN = "plain"
+
+
+# What data must have
+
+
+def two_epochs(run: Run) -> str | None:
+    """Two phases need an epoch each."""
+    return None if run.epochs > 1 else "two phases need two epochs at least"
+
+
+def a_head(run: Run) -> str | None:
+    """A new head needs a layer to take the place of."""
+    return None if run.head is not None else "the net has no Dense layer to renew; pass head="
+
+
+def a_head_at_the_end(run: Run) -> str | None:
+    """Another last layer needs a net whose output is that of its head."""
+    if run.head is not None and ends_in_head(run.model, run.head):
+        return None
+    return "the net does not end in a Dense layer, whose place CosineDense could take"
+
+
+def numbers_to_interpolate(run: Run) -> str | None:
+    """SMOTE needs floats without NaN, and a second row of each class."""
+    leaves = [np.asarray(leaf) for leaf in tree.flatten(run.data.x)]
+    if any(leaf.dtype.kind != "f" for leaf in leaves):
+        return "x holds text or whole numbers, between which there is nothing"
+    if any(np.isnan(leaf).any() for leaf in leaves):
+        return "x holds NaN"
+    lonely = [run.data.class_names[i] for i in np.flatnonzero(run.class_counts < 2)]
+    return f"class {lonely[0]} has one training row" if lonely else None
+
+
+def enough_validation_rows(run: Run) -> str | None:
+    """The macro-F1 decision fits chance on few rows."""
+    rows = len(run.split.validation)
+    return None if rows >= LEAST_ROWS else f"{rows} validation rows; about {LEAST_ROWS} are needed"
+
+
+def two_validation_rows_a_class(run: Run) -> str | None:
+    """Thresholds are tuned on some rows of a class and scored on others."""
+    counts = np.bincount(run.data.y[run.split.validation], minlength=run.num_classes)
+    few = [run.data.class_names[i] for i in np.flatnonzero(counts < 2)]
+    return f"fewer than 2 validation rows of class {few[0]}" if few else None
+
+
+def a_cost_matrix(run: Run) -> str | None:
+    """A decision by cost needs costs."""
+    return None if run.cost_matrix is not None else "no cost_matrix was given"
+
+
+# How nets are trained
+
+
+def keras_class_weight(run: Run) -> dict:
+    """The `class_weight` of Keras's fit: N / (C n_i)."""
+    return class_weights(run.class_counts, as_dict=True)
+
+
+def logit_adjusted(run: Run) -> Any:
+    """Menon et al. 2021."""
+    return LogitAdjustedLoss(run.class_counts, from_logits=True)
+
+
+def class_balanced(run: Run) -> Any:
+    """Cui et al. 2019, effective number with beta .9999."""
+    return ClassBalancedLoss(run.class_counts, scheme="effective_number", normalize="sum", from_logits=True)
+
+
+def focal(run: Run) -> Any:
+    """Lin et al. 2017, gamma 2."""
+    return FocalLoss(gamma=2.0, from_logits=True)
+
+
+def weighted(run: Run) -> Any:
+    """A loss whose class weights `DeferredReweighting` sets."""
+    return ClassBalancedLoss(run.class_counts, from_logits=True)
+
+
+def ldam(run: Run) -> Any:
+    """Cao et al. 2019."""
+    return LDAMLoss(run.class_counts)
+
+
+def balanced(run: Run) -> Any:
+    """Every class equally often."""
+    return run.new_sampler("balanced")
+
+
+def square_root(run: Run) -> Any:
+    """Classes in proportion to sqrt(n)."""
+    return run.new_sampler("sqrt")
+
+
+def capped(run: Run) -> Any:
+    """Balanced, as far as no row is drawn more than five times an epoch."""
+    return run.new_sampler("balanced", max_repeats=MOST_REPEATS)
+
+
+def matched_sampler(run: Run) -> Any:
+    """The sampler of the matched pair: n^.75."""
+    return run.new_sampler(MATCHED_Q)
+
+
+def matched_loss(run: Run) -> Any:
+    """The loss of the matched pair."""
+    return LogitAdjustedLoss(run.sampler, from_logits=True)
+
+
+def smote(run: Run) -> Any:
+    """Chawla et al. 2002."""
+    return run.new_sampler("balanced", smote=SMOTE())
+
+
+def dynamic(run: Run) -> list:
+    """Pouyanfar et al. 2018, by the F1 on validation rows."""
+    threshold = 0.0 if run.one_channel else 0.5  # of a logit
+    return [DynamicSampling(run.sampler, validation_data=run.validation, threshold=threshold)]
+
+
+def two_phase(run: Run) -> list:
+    """Havaei et al. 2017; a rate that follows a schedule is left alone."""
+    factor = 1.0 if learning_rates(run.optimizer) is None else 0.1
+    return [TwoPhaseLearning(run.sampler, switch_epoch=run.switch_epoch, learning_rate_factor=factor)]
+
+
+def classifier_retraining(run: Run) -> list:
+    """Kang et al. 2020."""
+    return [ClassifierRetraining(run.sampler, switch_epoch=run.switch_epoch, head=run.head, seed=run.seed)]
+
+
+def deferred(run: Run) -> list:
+    """Class weights in the last fifth of the epochs."""
+    return [DeferredReweighting(run.switch_epoch)]
+
+
+def bagging(run: Run) -> tuple:
+    """Ten members on balanced undersamples, which take together as many steps as one net of the other methods."""
+
+    def member():
+        model, optimizer = run.new_model()
+        run.model = model
+        model.compile(optimizer, run.cross_entropy())
+        return model
+
+    ensemble = BalancedBagging(member, num_members=MEMBERS, seed=run.seed, from_logits=True)
+    rows = run.num_classes * int(run.class_counts.min())
+    epochs = max(1, round(run.steps / (MEMBERS * -(-rows // run.batch_size))))
+    ensemble.fit(run.x, run.y, batch_size=run.batch_size, epochs=epochs, verbose=0)
+
+    def predict(x):
+        p = ensemble.predict(x, verbose=0).astype(np.float64)
+        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
+
+    return predict, ensemble.train_prior
+
+
+# How a trained net decides
+
+
+def after_the_fact(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
+    """Post-hoc logit adjustment: the likeliest class of equally likely ones."""
+    prior = run.output_prior
+    return lambda p: correct_prior(p, prior, "balanced").argmax(axis=1)
+
+
+def half_way(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
+    """The likeliest class where shares are in proportion to n^.75."""
+    prior, wanted = run.output_prior, run.prior**MATCHED_Q
+    return lambda p: correct_prior(p, prior, wanted).argmax(axis=1)
+
+
+def macro_f1(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
+    """The decision of the highest expected macro F1."""
+    return tune_macro_f1(probabilities, train_prior=run.output_prior, true_prior=run.prior)
+
+
+def thresholds(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
+    """Thresholds for the score of the comparison, else for F1."""
+    objective: Any = OBJECTIVES.get(run.metric, "f1")
+    costs = run.cost_matrix if objective == "cost" else None
+    return tune_thresholds(labels, probabilities, objective=objective, cost_matrix=costs)
+
+
+def minimum_cost(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
+    """The class of the lowest expected cost."""
+    prior, natural, costs = run.output_prior, run.prior, np.asarray(run.cost_matrix)
+    return lambda p: minimum_cost_decision(correct_prior(p, prior, natural), costs)
+
+
+# The table. Code is written for `Comparison.settings`, which gives it class_counts, sampler and the like.
+BALANCED_SAMPLER = 'ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target="balanced")'
+MATCHED = {
+    "sampler": "ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target=0.75)",
+    "loss": "ki.LogitAdjustedLoss(sampler, from_logits=True)",
+}
+TUNED_F1 = "ki.tune_macro_f1(probabilities, train_prior=output_prior, true_prior=ki.class_prior(class_counts))"
+DEFERRED = "[ki.DeferredReweighting({switch_epoch})]"
+
+DEFAULT = (
+    Method(PLAIN),
+    Method(
+        "class_weight",
+        class_weight=keras_class_weight,
+        settings={"class_weight": "ki.class_weights(class_counts, as_dict=True)"},
+    ),
+    Method(
+        "logit adjustment",
+        loss=logit_adjusted,
+        settings={"loss": "ki.LogitAdjustedLoss(class_counts, from_logits=True)"},
+    ),
+    Method(
+        "class-balanced loss",
+        loss=class_balanced,
+        settings={
+            "loss": 'ki.ClassBalancedLoss(class_counts, scheme="effective_number", normalize="sum", from_logits=True)'
+        },
+    ),
+    Method("focal loss", loss=focal, settings={"loss": "ki.FocalLoss(gamma=2.0, from_logits=True)"}),
+    Method("balanced sampling", sampler=balanced, settings={"sampler": BALANCED_SAMPLER}),
+    Method(
+        "square-root sampling",
+        sampler=square_root,
+        settings={"sampler": 'ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target="sqrt")'},
+    ),
+    Method(
+        "capped sampling",
+        sampler=capped,
+        settings={"sampler": f"{BALANCED_SAMPLER[:-1]}, max_repeats={MOST_REPEATS})"},
+    ),
+    Method("matched pair", sampler=matched_sampler, loss=matched_loss, settings=MATCHED),
+    Method(
+        "SMOTE",
+        sampler=smote,
+        needs=numbers_to_interpolate,
+        settings={"sampler": f"{BALANCED_SAMPLER[:-1]}, smote=ki.SMOTE())"},
+    ),
+    Method(
+        "dynamic sampling",
+        sampler=balanced,
+        callbacks=dynamic,
+        settings={
+            "sampler": BALANCED_SAMPLER,
+            "callbacks": "[ki.DynamicSampling(sampler, validation_data=(x_validation, y_validation))]",
+        },
+    ),
+    Method(
+        "two-phase learning",
+        sampler=balanced,
+        callbacks=two_phase,
+        needs=two_epochs,
+        settings={
+            "sampler": BALANCED_SAMPLER,
+            "callbacks": "[ki.TwoPhaseLearning(sampler, switch_epoch={switch_epoch})]",
+        },
+    ),
+    Method(
+        "cRT",
+        sampler=balanced,
+        callbacks=classifier_retraining,
+        needs=[two_epochs, a_head],
+        settings={
+            "sampler": BALANCED_SAMPLER,
+            "callbacks": "[ki.ClassifierRetraining(sampler, switch_epoch={switch_epoch}, head={head})]",
+        },
+    ),
+    Method(
+        "DRW",
+        loss=weighted,
+        callbacks=deferred,
+        settings={"loss": "ki.ClassBalancedLoss(class_counts, from_logits=True)", "callbacks": DEFERRED},
+    ),
+    Method(
+        "LDAM-DRW",
+        loss=ldam,
+        callbacks=deferred,
+        head=CosineDense,
+        needs=a_head_at_the_end,
+        settings={
+            "head": "ki.CosineDense({channels})",
+            "loss": "ki.LDAMLoss(class_counts)",
+            "callbacks": DEFERRED,
+        },
+    ),
+    Method(
+        "bagging",
+        train=bagging,
+        settings={"train": "ki.BalancedBagging(compiled_model, num_members=10, from_logits=True)"},
+    ),
+    Method(
+        "plain, adjusted afterwards",
+        decide=after_the_fact,
+        settings={"decide": 'lambda p: ki.correct_prior(p, output_prior, "balanced").argmax(-1)'},
+    ),
+    Method(
+        "plain, adjusted to n^.75",
+        decide=half_way,
+        settings={
+            "decide": "lambda p: ki.correct_prior(p, output_prior, ki.target_distribution(class_counts, 0.75)).argmax(-1)"
+        },
+    ),
+    Method("plain, macro-F1 decision", decide=macro_f1, needs=enough_validation_rows, settings={"decide": TUNED_F1}),
+    Method(
+        "plain, tuned thresholds",
+        decide=thresholds,
+        needs=two_validation_rows_a_class,
+        settings={"decide": "ki.tune_thresholds(y_validation, probabilities, objective={objective!r})"},
+    ),
+    Method(
+        "plain, minimum cost",
+        decide=minimum_cost,
+        needs=a_cost_matrix,
+        settings={
+            "decide": "lambda p: ki.minimum_cost_decision("
+            "ki.correct_prior(p, output_prior, ki.class_prior(class_counts)), cost_matrix)"
+        },
+    ),
+    Method(
+        "matched pair, macro-F1 decision",
+        sampler=matched_sampler,
+        loss=matched_loss,
+        decide=macro_f1,
+        needs=enough_validation_rows,
+        settings={**MATCHED, "decide": TUNED_F1},
+    ),
+)
+
+
+def methods_of(given: Any) -> list[Method]:
+    """The methods to compare, plain training among them.
+
+    Args:
+        given: "default", all of this package; or a list of their names and of `Method`s.
+
+    Raises:
+        ValueError: for unknown names and for two methods of one name.
+    """
+    known = {method.name: method for method in DEFAULT}
+    if isinstance(given, str):
+        check_one_of(given, "methods", ("default",), remedy="Or pass a list of names and Methods.")
+        return list(DEFAULT)
+    if not isinstance(given, Sequence) or not given:
+        raise invalid("methods", "be 'default' or a list of names and Methods", given)
+    found = []
+    for method in given:
+        if isinstance(method, str) and method not in known:
+            remedy = nearest(method, known) or f"Known are {', '.join(known)}."
+            raise invalid("methods", "hold names of methods, or Methods", method, remedy)
+        if not isinstance(method, (str, Method)):
+            raise invalid("methods", "hold names of methods, or Methods", method)
+        found.append(known[method] if isinstance(method, str) else method)
+    names = [method.name for method in found]
+    if len(set(names)) < len(names):
+        raise invalid("methods", "have different names", names)
+    return found if PLAIN in names else [known[PLAIN], *found]

@@ -1,0 +1,236 @@
+"""One training: the net of one method on one split, and its probabilities of validation and test rows."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_imbalance._core import check_one_of, class_weights, invalid
+from keras_imbalance._keras import (
+    Model,
+    as_array,
+    deterministic_ops,
+    graph_ends,
+    has_graph,
+    keras,
+    steps_taken,
+)
+from keras_imbalance.callbacks import DeferredReweighting
+from keras_imbalance.comparison.method import Method, Run
+from keras_imbalance.comparison.rows import Data, Split, take
+from keras_imbalance.losses import ClassBalancedLoss, LDAMLoss, LogitAdjustedLoss
+
+EMA_MOMENTUM = 0.98
+PREDICTED = 1024  # rows at a time
+CLOSE = 1e-3
+# On CPU compiling a small step with XLA takes longer than it saves; JAX is slow without.
+JIT = "auto" if keras.backend.backend() == "jax" else False
+
+
+@dataclass
+class Task:
+    """What a process needs to train one method on one split; `until` is the time after which it is not begun."""
+
+    method: Method
+    build_model: Callable
+    data: Data
+    split: Split
+    number: int  # of the split
+    options: dict  # of `Run`
+    head: Any = None
+    until: float | None = None
+
+    def run(self) -> Run:
+        seed = self.options["seed"] + self.number
+        return Run(self.data, self.split, head=self.head, **{**self.options, "seed": seed})
+
+
+@dataclass
+class Trained:
+    """Probabilities `(N, C)` of validation and test rows, the class shares they speak for, seconds; or why there are none."""
+
+    validation: Any = None
+    test: Any = None
+    output_prior: Any = None
+    seconds: float = 0.0
+    error: str | None = None
+
+
+def train(task: Task) -> Trained | None:
+    """Trains and predicts, or says what failed; None where the time is over."""
+    if task.until is not None and time.time() > task.until:
+        return None
+    began = time.perf_counter()
+    try:
+        with deterministic_ops():
+            trained = _trained(task)
+    except Exception as error:  # a method that fails is a row of the table, and the others go on
+        trained = Trained(error=f"{type(error).__name__}: {error}")
+    trained.seconds = time.perf_counter() - began
+    return trained
+
+
+def _trained(task):
+    run = task.run()
+    keras.utils.set_random_seed(run.seed)
+    run.new_model = lambda: built(task.build_model, run.x)
+    predict, prior = (task.method.train or (lambda run: fitted(run, task.method)))(run)
+    validation = predict(run.validation[0])
+    # Test rows are read here and nowhere else, once the net is trained.
+    test = predict(take(run.data.x, run.split.test))
+    for probabilities in (validation, test):
+        if not np.isfinite(probabilities).all():
+            raise ValueError("the outputs of the trained net are NaN or infinite")
+    return Trained(validation, test, np.asarray(prior, dtype=np.float64))
+
+
+def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
+    """The net and its optimizer; raises unless it is one with logits that is not compiled."""
+    given = build_model(x)
+    model, optimizer = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
+    if not isinstance(model, Model) or not has_graph(model) or len(model.outputs) != 1:
+        requirement = "give a functional or sequential model with keras.Input and one output, or (model, optimizer)"
+        raise invalid("build_model", requirement, received=f"{type(model).__name__}")
+    if model.compiled:
+        remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."
+        raise invalid("build_model", "give a model that is not compiled", received=model.name, remedy=remedy)
+    if optimizer is None:
+        optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=EMA_MOMENTUM)
+    return model, optimizer
+
+
+def check_logits(model: Any, x: Any, num_classes: int) -> None:
+    """Raises unless the model gives `(N, C)` logits, or one where there are two classes."""
+    outputs = as_array(model.predict(x, verbose=0))
+    if outputs.ndim != 2 or outputs.shape[1] not in ((1, 2) if num_classes == 2 else (num_classes,)):
+        requirement = f"give logits of shape (N, {num_classes})"
+        raise invalid("build_model", requirement, received=f"outputs of shape {outputs.shape}")
+    activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
+    sums_to_one = outputs.shape[1] > 1 and (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+    if activation in ("softmax", "sigmoid") or sums_to_one:
+        remedy = "End it in Dense(num_classes) without an activation: losses and priors need logits."
+        received = f"probabilities ({activation or 'rows sum to 1'})"
+        raise invalid("build_model", "give logits", received=received, remedy=remedy)
+
+
+def head_of(model: Any, head: str | None) -> str | None:
+    """The name of the layer that retraining methods renew: as given, or the last Dense; None where there is none."""
+    names = [layer.name for layer in model.layers]
+    if head is not None:
+        return check_one_of(head, "head", names, remedy="Give the layer a name in build_model.")
+    dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    return dense[-1] if dense else None
+
+
+def ends_in_head(model: Any, head: str | None) -> bool:
+    """Whether the output of the model is that of its head, so that another can take its place."""
+    return head is not None and model.get_layer(head).output is graph_ends(model)[1]
+
+
+def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
+    """Fits the net of a method; gives what predicts, and the class shares that it speaks for."""
+    run.model, run.optimizer = run.new_model()
+    run.head = head_of(run.model, run.head)
+    if method.head is not None:
+        run.model = _with_head(run, method.head)
+    x, y = _sampled(run, method.sampler)
+    loss = run.cross_entropy() if method.loss is None else method.loss(run)
+    callbacks = [] if method.callbacks is None else list(method.callbacks(run))
+    weights = None if method.class_weight is None else dict(method.class_weight(run))
+    _refuse_double_correction(run, loss, callbacks, weights)
+    run.model.compile(run.optimizer, loss, jit_compile=JIT)
+    options = {"epochs": run.epochs, "callbacks": callbacks, "class_weight": weights, "verbose": 0}
+    if run.sampler is None:
+        run.model.fit(x, y, batch_size=run.batch_size, **options)
+    else:
+        batches = run.sampler.dataset() if keras.backend.backend() == "tensorflow" else run.sampler.py_dataset()
+        run.model.fit(batches, shuffle=False, **options)
+    taken = steps_of(run.model)
+    if taken != run.steps:
+        raise ValueError(f"every method must take {run.steps} steps, and this one took {taken}")
+    scale = float(loss.scale) if isinstance(loss, LDAMLoss) else 1.0
+    return lambda rows: probabilities_of(run.model, rows, scale), _output_prior(run, loss, callbacks, weights)
+
+
+def steps_of(model: Any) -> int:
+    """How many steps the optimizer of a model has taken."""
+    return steps_taken(model.optimizer)
+
+
+def probabilities_of(model: Any, x: Any, scale: float = 1.0) -> np.ndarray:
+    """Softmax, or the pair of a sigmoid, of the model's logits times `scale`, float64 `(N, C)`."""
+    logits = scale * as_array(model.predict(x, batch_size=PREDICTED, verbose=0)).astype(np.float64)
+    if logits.shape[1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _with_head(run, make):
+    """The net with another last layer; the layers before it keep their initial weights."""
+    if not ends_in_head(run.model, run.head):
+        raise ValueError(f"the net must end in its head {run.head!r}, so that another layer can take its place")
+    old = run.model.get_layer(run.head)
+    new = make(old.output.shape[-1])
+    model = Model(graph_ends(run.model)[0], new(old.input))
+    run.head = new.name
+    return model
+
+
+def _sampled(run, sampler):
+    """The rows to fit; sets `run.sampler`, from which they are drawn where there is one."""
+    if sampler is None:
+        return run.x, run.y
+    if hasattr(sampler, "fit_resample"):
+        run.sampler = _resampled(run, sampler)
+    else:
+        run.sampler = sampler(run)
+    return None, None
+
+
+def _resampled(run, sampler):
+    """A sampler of the rows that one of imbalanced-learn gives, with epochs of as many rows as the training rows."""
+    from sklearn.base import clone
+
+    if not isinstance(run.x, np.ndarray):
+        raise ValueError("samplers of imbalanced-learn take one array of features")
+    sampler = clone(sampler)
+    if "random_state" in sampler.get_params():
+        sampler.set_params(random_state=run.seed)
+    x, y = sampler.fit_resample(run.x.reshape(len(run.x), -1), run.y)
+    resampled = Data(np.reshape(x, (-1, *run.x.shape[1:])), np.asarray(y), run.data.class_names)
+    split = Split(np.arange(len(y)), run.split.validation, run.split.test)
+    of_resampled = Run(resampled, split, run.batch_size, run.epochs, run.seed)
+    return of_resampled.new_sampler("natural", epoch_size=len(run.y))
+
+
+def _refuse_double_correction(run, loss, callbacks, weights):
+    """Raises for two corrections of the class shares, by loss and sampler or by weights and either."""
+    drawn = run.prior if run.sampler is None else run.sampler.distribution
+    resampled = not np.allclose(drawn, run.prior, atol=CLOSE)
+    deferred = any(isinstance(callback, DeferredReweighting) for callback in callbacks)
+    counted = isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)) and not deferred
+    shares: Any = loss.class_shares() if counted else None
+    natural = counted and np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
+    found = {"a sampler": resampled, type(loss).__name__: natural, "class_weight": weights is not None}
+    parts = [name for name, corrects in found.items() if corrects]
+    if len(parts) > 1:
+        twice = f"{' and '.join(parts)} correct the class shares twice"
+        raise ValueError(f"{twice}; use one, or the matched pair: LogitAdjustedLoss(run.sampler)")
+
+
+def _output_prior(run, loss, callbacks, weights):
+    """The class shares that the outputs speak for: those of the loss, or drawn shares times class weights."""
+    if isinstance(loss, LogitAdjustedLoss):
+        return loss.output_prior
+    drawn = run.prior if run.sampler is None else run.sampler.drawn_prior
+    acting = np.ones(run.num_classes) if weights is None else np.array([weights[i] for i in range(run.num_classes)])
+    deferred = [callback for callback in callbacks if isinstance(callback, DeferredReweighting)]
+    if deferred and deferred[0].start_epoch < run.epochs:
+        acting = class_weights(run.class_counts, scheme=deferred[0].scheme, beta=deferred[0].beta)
+    elif isinstance(loss, ClassBalancedLoss):
+        acting = np.asarray(loss.class_weights, dtype=np.float64)
+    shares = drawn * acting
+    return shares / shares.sum()

@@ -1,0 +1,313 @@
+"""What is best by construction is found, nothing sees test rows, failures are rows, and a rerun goes on.
+
+Most nets here are planted: the right probabilities, without training.
+"""
+
+import numpy as np
+import pytest
+from kerases import keras_3_only
+from planted import COUNTS, MEANS, PLAIN, bayes, deciding, drawn, net, posterior, two_class_net
+from sklearn.model_selection import ShuffleSplit
+
+from keras_imbalance import Method, compare_methods
+from keras_imbalance._keras import keras
+from keras_imbalance.comparison.catalogue import DEFAULT
+from keras_imbalance.comparison.scores import METRICS
+
+pytestmark = keras_3_only("compare_methods needs Keras 3")
+DEFAULTS = {method.name: method for method in DEFAULT}
+DECISIONS = [
+    "plain, adjusted afterwards",
+    "plain, macro-F1 decision",
+    "plain, tuned thresholds",
+    "plain, minimum cost",
+]
+
+
+def planted(x, y, names=DECISIONS, build_model=net, **options):
+    """A comparison of decisions on nets that give the right probabilities."""
+    methods = [PLAIN, *(deciding(name, DEFAULTS[name]) for name in names)]
+    return compare_methods(build_model, x, y, **{"epochs": 1, "methods": methods, "verbose": 0, **options})
+
+
+def test_a_shifted_prior_is_recognised():
+    """Test rows hold equally many of each class: what is adjusted to that wins."""
+    x, y = drawn((6000, 600, 400), 0)
+    rng = np.random.default_rng(1)
+    splits = []
+    for _ in range(5):
+        rows = rng.permutation(len(y))
+        test = np.concatenate([rows[y[rows] == c][:100] for c in range(3)])
+        splits.append((np.setdiff1d(rows, test), test))
+    found = planted(x, y, splits=splits)
+    assert found.best().name == "plain, adjusted afterwards"
+    assert found.compare_to("plain")["plain, adjusted afterwards"].p < 0.01
+    assert "plain" not in found.equal_to_best()
+
+
+def test_costs_are_recognised():
+    x, y = drawn((6000, 600, 400), 0)
+    costs = np.array([[0, 1, 1], [30, 0, 30], [0.5, 0.5, 0]])
+    found = planted(x, y, metric="cost", cost_matrix=costs)
+    assert found.best().name == "plain, minimum cost"
+    assert found.compare_to("plain")["plain, minimum cost"].above == 5
+    assert found.table().splitlines()[2].startswith("plain, minimum cost")
+
+
+def test_a_class_that_is_noise_is_recognised():
+    """Rows of class 2 look like those of class 0: to find them costs all precision, and the prior is best kept."""
+    means = np.array([0.0, 4.0, 0.0])
+    x, y = drawn((6000, 600, 400), 0, means)
+
+    def right(run):
+        prior = run.prior
+        return lambda rows: posterior(rows, prior, means), prior
+
+    name = "plain, adjusted afterwards"
+    methods = [Method("plain", train=right), deciding(name, DEFAULTS[name], right)]
+    found = compare_methods(net, x, y, methods=methods, metric="macro_f1", epochs=1, verbose=0)
+    assert found.best().name == "plain"
+    assert found.compare_to("plain")[name].above == 0
+
+
+def test_without_imbalance_nothing_can_be_told_apart_from_plain():
+    x, y = drawn((1000, 1000), 0)
+    found = planted(x, y, DECISIONS[:3], two_class_net)
+    assert "No method can be told apart from plain." in found.table()
+    assert all(difference.p > 0.05 for difference in found.compare_to("plain").values())
+    assert set(found.equal_to_best()) == set(found.test)
+
+
+def value_rows(*arrays):
+    return {float(value) for array in arrays for value in np.ravel(array)}
+
+
+def test_no_test_row_reaches_a_net_before_it_is_trained_and_then_once():
+    x, y = drawn(COUNTS, 0)
+    seen, order = set(), []
+
+    def build_model(x_train):
+        seen.update(value_rows(x_train))
+        return net(x_train)
+
+    def spying(run):
+        seen.update(value_rows(run.x, run.validation[0]))
+        predict, prior = bayes(run)
+
+        def noted(rows):
+            order.append(value_rows(rows))
+            return predict(rows)
+
+        return noted, prior
+
+    splits = ShuffleSplit(1, test_size=0.3, random_state=0)
+    methods = [Method("plain", train=spying), deciding("thresholds", DEFAULTS["plain, tuned thresholds"], spying)]
+    compare_methods(build_model, x, y, methods=methods, splits=splits, epochs=1, verbose=0)
+    _, test = next(splits.split(x))
+    assert not seen & value_rows(x[test])
+    assert [rows == value_rows(x[test]) for rows in order] == [False, True]  # one training, shared
+    assert order[0] <= seen
+
+
+def test_other_test_labels_change_no_setting():
+    x, y = drawn(COUNTS, 0)
+    pairs = list(ShuffleSplit(3, test_size=0.3, random_state=0).split(x))
+    test = np.unique(np.concatenate([held_out for _, held_out in pairs[:1]]))
+    changed = y.copy()
+    changed[test] = np.random.default_rng(5).permutation(y[test])
+    one, other = (planted(x, labels, DECISIONS[:3], splits=pairs[:1]) for labels in (y, changed))
+    for name, scores in one.validation.items():
+        for score, values in scores.items():
+            np.testing.assert_array_equal(values, other.validation[name][score])
+    assert one.best().name == other.best().name
+    assert one.test["plain"]["macro_recall"] != other.test["plain"]["macro_recall"]
+
+
+def test_a_method_that_fails_is_a_row_and_the_others_go_on():
+    x, y = drawn(COUNTS, 0)
+
+    def breaks_in_split_3(run):
+        if run.seed == 2:
+            raise RuntimeError("no memory")
+        return bayes(run)
+
+    def gives_nan(run):
+        return lambda rows: np.full((len(rows), 3), np.nan), run.prior
+
+    def undecided(run, probabilities, labels):
+        raise ValueError("no rule")
+
+    methods = [
+        PLAIN,
+        Method("breaks", train=breaks_in_split_3),
+        Method("nan", train=gives_nan),
+        Method("undecided", train=bayes, decide=undecided),
+        "plain, minimum cost",
+    ]
+    found = compare_methods(net, x, y, methods=methods, splits=4, epochs=1, verbose=0)
+    assert list(found.test) == ["plain"]
+    assert found.reasons == {
+        "breaks": "failed in split 3: RuntimeError: no memory",
+        "nan": "failed in split 1: ValueError: the outputs of the trained net are NaN or infinite",
+        "undecided": "failed in split 1: ValueError: no rule",
+        "plain, minimum cost": "left out: no cost_matrix was given",
+    }
+    assert "breaks: failed in split 3: RuntimeError: no memory." in found.table()
+    assert found.to_frame().loc["breaks", "reason"] == found.reasons["breaks"]
+
+
+def counting(calls, until=None):
+    """A planted training that counts itself, and is interrupted at the `until`-th."""
+
+    def train(run):
+        calls.append(run.seed)
+        if len(calls) == until:
+            raise KeyboardInterrupt
+        return bayes(run)
+
+    return train
+
+
+def test_an_interrupted_comparison_goes_on_and_gives_the_same_table(tmp_path):
+    x, y = drawn(COUNTS, 0)
+
+    def run(calls, directory, until=None, **options):
+        train = counting(calls, until)
+        methods = [Method("plain", train=train), deciding("thresholds", DEFAULTS["plain, tuned thresholds"], train)]
+        return compare_methods(
+            net, x, y, **{"methods": methods, "splits": 4, "epochs": 1, "verbose": 0, "directory": directory, **options}
+        )
+
+    whole = run([], None)
+    with pytest.raises(KeyboardInterrupt):
+        run([], tmp_path, until=3)
+    calls = []
+    resumed = run(calls, tmp_path)
+    assert calls == [2, 3]  # what was finished is read
+    again = run(calls, tmp_path)
+    assert calls == [2, 3]
+    assert resumed.table() == again.table()
+    for one, other in ((whole, resumed), (whole, again)):
+        for name, scores in one.test.items():
+            for score, values in scores.items():
+                np.testing.assert_array_equal(values, other.test[name][score])
+    with pytest.raises(
+        ValueError, match=r"`directory` must hold trainings of this comparison.*differs in \['epochs'\]"
+    ):
+        run([], tmp_path, epochs=2)
+    file = sorted(tmp_path.iterdir())[0]
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match="damaged or something else"):
+        run([], tmp_path)
+
+
+def test_a_time_limit_drops_the_worse_half_and_says_when():
+    x, y = drawn(COUNTS, 0)
+
+    def training(quality):
+        def train(run):
+            import time
+
+            time.sleep(0.1)
+            predict, prior = bayes(run)
+            return lambda rows: quality * predict(rows) + (1 - quality) * prior, prior
+
+        return train
+
+    qualities = {"plain": 1.0, "good": 0.99, "bad": 0.0, "worse": 0.01}
+    methods = [Method(name, train=training(quality)) for name, quality in qualities.items()]
+    found = compare_methods(net, x, y, methods=methods, splits=6, epochs=1, time_limit=1.9, verbose=0)
+    assert "dropped after split" in found.reasons["bad"]
+    assert "dropped after split" in found.reasons["worse"]
+    assert set(found.reasons) == {"bad", "worse"}
+    assert np.isnan(found.test["bad"]["macro_recall"][-1])
+    assert not np.isnan(found.test["plain"]["macro_recall"][0])
+    assert found.best().name in ("plain", "good")
+    assert "bad" in found.table()
+    spent = np.nansum(list(found.seconds.values()))
+    assert spent < 1.9 + 0.3
+
+
+RECORDS: list = []
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the weights that a fit begins with, and how many steps it took."""
+
+    def on_train_begin(self, logs=None):
+        self.start = self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        RECORDS.append((self.start, int(self.model.optimizer.iterations), self.model.optimizer.use_ema))
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """Two nets that are really trained, and what the table makes of them."""
+    RECORDS.clear()
+    x, y = drawn(COUNTS, 0)
+    pair, cost = DEFAULTS["matched pair"], DEFAULTS["plain, minimum cost"]
+
+    def recording(run):
+        return [Recorder()]
+
+    methods = [
+        Method("plain", callbacks=recording),
+        Method("matched pair", sampler=pair.sampler, loss=pair.loss, callbacks=recording, settings=pair.code),
+        Method(cost.name, callbacks=recording, decide=cost.decide),
+    ]
+    found = compare_methods(
+        net, x, y, methods=methods, splits=1, epochs=6, batch_size=64, cost_matrix=1 - np.eye(3), verbose=0
+    )
+    return found, list(RECORDS)
+
+
+def test_every_method_trains_the_same_net_for_as_many_steps(trained):
+    found, records = trained
+    assert len(records) == 2  # the decision by cost shares the training of plain
+    for one, other in zip(records[0][0], records[1][0], strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert [steps for _, steps, _ in records] == [6 * -(-630 // 64)] * 2
+    assert all(use_ema for *_, use_ema in records)
+    assert not found.reasons
+
+
+def test_the_table_the_frame_and_the_page_say_the_same(trained):
+    found, _ = trained
+    text, frame, page = found.table(), found.to_frame(), found._repr_html_()
+    for title in ("macro recall", "macro F1", "worst recall", "log loss", "calibr. error", "cost", "above plain"):
+        assert title in text
+        assert title in page
+    for name in found.test:
+        line = next(line for line in text.splitlines() if line.startswith(f"{name}  "))
+        assert f"{frame.loc[name, 'macro_recall']:.3f}" in line
+        assert name in page
+    assert frame.loc["matched pair", "above_plain"] == pytest.approx(
+        frame.loc["matched pair", "macro_recall"] - frame.loc["plain", "macro_recall"]
+    )
+    assert found.best().name in found.test
+    assert [found.best(metric).name in found.test for metric in METRICS] == [True] * len(METRICS)
+    assert "LogitAdjustedLoss(sampler" in found.settings("matched pair")
+    with pytest.raises(ValueError, match="Did you mean 'plain'"):
+        found.compare_to("plan")
+
+
+def test_the_picture_has_a_point_a_method(trained):
+    found, _ = trained
+    axes = found.plot().axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [*found._rows()]
+    assert axes.get_xlabel() == "macro recall"
+
+
+def test_probabilities_are_scored_at_the_prior_of_the_data(trained):
+    """The matched pair speaks for balanced classes; moved back it is about as good as plain training."""
+    found, _ = trained
+    ours, plain = (found.test[name]["log_loss"][0] for name in ("matched pair", "plain"))
+    assert ours < plain + 0.1
+
+
+def test_rows_of_the_right_probabilities_are_calibrated():
+    x, y = drawn((6000, 600, 400), 0)
+    found = planted(x, y, [], splits=2)
+    assert (found.test["plain"]["calibration_error"] < 0.02).all()
+    assert MEANS.shape == (3,)

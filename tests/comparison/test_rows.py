@@ -1,0 +1,71 @@
+"""Splits hold every row once, by class and by group, and data that have no single class a row are refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from kerases import keras_3_only
+from sklearn.model_selection import StratifiedKFold
+
+from keras_imbalance.comparison.rows import data_of, given_data, make_splits, take
+
+pytestmark = keras_3_only("compare_methods needs Keras 3")
+Y = np.repeat([0, 1, 2], [60, 30, 10])
+X = np.arange(100.0)[:, None]
+
+
+def splits_of(splits=3, groups=None, validation=0.2, test=0.2, seed=0, y=Y):
+    return make_splits(data_of(X, y), splits, groups, validation, test, seed)
+
+
+@pytest.mark.parametrize("splits", [3, StratifiedKFold(4, shuffle=True, random_state=0)])
+def test_every_row_is_in_one_part_and_every_class_has_its_share(splits):
+    for split in splits_of(splits):
+        parts = (split.train, split.validation, split.test)
+        np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(100))
+        for part in parts:
+            np.testing.assert_allclose(np.bincount(Y[part], minlength=3) / len(part), [0.6, 0.3, 0.1], atol=0.04)
+        assert len(split.validation) == 20
+
+
+def test_the_same_seed_gives_the_same_splits_and_more_of_them_begin_alike():
+    for one, other in zip(splits_of(2), splits_of(4), strict=False):
+        np.testing.assert_array_equal(one.test, other.test)
+        np.testing.assert_array_equal(one.train, other.train)
+    assert not np.array_equal(splits_of(2)[0].test, splits_of(2, seed=1)[0].test)
+
+
+def test_no_group_is_in_two_parts():
+    groups = np.arange(100) // 2 % 25
+    for split in splits_of(groups=groups):
+        found = [set(groups[part]) for part in (split.train, split.validation, split.test)]
+        assert sum(map(len, found)) == len(set.union(*found)) == 25
+
+
+def test_given_parts_become_one_with_the_rows_of_each():
+    frames = [pd.DataFrame({"a": [1.0, 2.0], "b": ["u", "v"]}), pd.DataFrame({"a": [3.0], "b": ["u"]})]
+    parts = {"train": (frames[0], ["no", "yes"]), "validation": (frames[1], ["no"]), "test": (frames[1], ["yes"])}
+    data, split = given_data(parts)
+    np.testing.assert_array_equal(take(data.x, split.train)["b"], ["u", "v"])
+    np.testing.assert_array_equal(data.y, [0, 1, 0, 1])
+    assert data.class_names == ["no", "yes"]
+    assert split.test.tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: data_of(X, np.zeros((100, 4, 4), int)), "Masks and several labels a row are not compared"),
+        (lambda: data_of(X, {"a": Y, "b": Y}), "`y` must hold one class a row"),
+        (lambda: data_of(X[:9], Y), "`x` must have as many rows as y, 100"),
+        (lambda: data_of(X, np.zeros(100, int)), "`y` must hold at least two classes"),
+        (lambda: splits_of(0), "`splits` must be a whole number"),
+        (lambda: splits_of("five"), "`splits` must be a number, a scikit-learn splitter"),
+        (lambda: splits_of(test=0.9), "`test` must be a finite number"),
+        (lambda: splits_of(groups=[1, 2]), "`groups` must hold one group for each of 100 rows"),
+        (lambda: splits_of(y=np.repeat([0, 1], [99, 1])), "`test` must be a share in which the classes can be divided"),
+        (lambda: splits_of([(np.arange(70), np.arange(70, 100))]), "`y` must leave training rows of every class"),
+    ],
+)
+def test_what_cannot_be_divided_is_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
