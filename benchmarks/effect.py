@@ -1,23 +1,18 @@
-"""What the methods do for rare classes: recall and F1 on test rows, over seeds, on page blocks and on a long-tailed MNIST.
+"""What the methods do for rare classes on six data sets, by `compare_methods` alone: recall and F1 on test rows, over splits.
 
-Every method trains the same net from the same initial weights for the same epochs and steps, with Adam. The learning rate falls
-to a tenth for the last fifth of the epochs. There begins also what a method keeps for the end: the natural distribution of
-two-phase learning, the class weights of DRW, the new head of cRT, whose rate starts anew and falls by a cosine, as in its
-paper. LDAM alone has another last layer, the cosines that it needs.
+Every method trains the same net from the same initial weights for as many steps, with Adam and moving-average weights. What a
+method has to set is as in its paper or the default of the package; what it tunes, it tunes on validation rows. Tables are
+split 60/20/20 by class; page blocks 50/25/25. Of MNIST 7,443 rows with a long tail train, a third as many validate, and its
+own 10,000 test. Gaps are filled with the median of the training rows inside the net, so that SMOTE, which needs numbers, is
+left out where there are any.
 
-Nothing was tuned. What a method has to set is as in its paper or the default here: focal gamma 2, effective number beta 0.9999,
-LDAM margin 0.5 and scale 30, logit adjustment tau 1, dynamic sampling floor and momentum 0.5. Two methods look at
-validation rows of their own run: dynamic sampling for the F1 of each class, tau-normalisation for its tau. Test rows are read
-once, at the end. The learning rate is Adam's default on MNIST and that of examples/page_blocks.py on page blocks.
-
-Run: python -m benchmarks.effect
-     python -m benchmarks.effect --data mnist --mnist FILE.npz
+Run: python -m benchmarks.effect                      what is shipped: page blocks, wine, skillcraft, hypothyroid
+     python -m benchmarks.effect --mnist FILE.npz --sylva FILE.npz
+     python -m benchmarks.effect --data wine --seeds 2 --epochs 5 --methods "matched pair"
 """
 
 import argparse
 import os
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,302 +22,196 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 has TensorFlow complain 
 
 import keras
 import numpy as np
-import tensorflow as tf
-from sklearn.metrics import f1_score, recall_score
 
 import keras_imbalance as ki
-from benchmarks.data import Rows, long_tailed_mnist, page_blocks
+from benchmarks import data
 from benchmarks.timing import table, versions
 
 BATCH = 64
-LAST_PART = 0.2  # of the epochs
-FALL = 0.1  # what the learning rate is multiplied with for them
-TAUS = np.linspace(0, 1, 11)
-PLAIN = "plain cross-entropy"
-SCORES = ("macro recall", "macro F1", "worst-class recall")
+SCORES = {"macro_recall": "macro recall", "macro_f1": "macro F1", "worst_recall": "worst-class recall"}
+PAIR, DECISION = "matched pair", "matched pair, macro-F1 decision"
+MNIST_ROWS = 70_000
 
 
 @dataclass
-class Data:
-    """A data set and what the net for it is trained with."""
+class Setting:
+    """What a data set is trained with."""
 
-    title: str
-    load: Callable[[int], Rows]
-    body: Callable[[], list]  # the layers before the last
+    body: Callable[[], list]  # the layers between the features and the last
     epochs: int
-    learning_rate: float
+    learning_rate: float = 1e-3
+    validation: float = 0.2
+    test: float = 0.2
+
+
+def dense(*sizes):
+    return lambda: [keras.layers.Dense(size, activation="relu") for size in sizes]
+
+
+def convolutions():
+    return [
+        keras.layers.Conv2D(16, 3, strides=2, activation="relu"),
+        keras.layers.Conv2D(32, 3, strides=2, activation="relu"),
+        keras.layers.Flatten(),
+        keras.layers.Dense(64, activation="relu"),
+    ]
+
+
+SETTINGS = {
+    "page_blocks": Setting(dense(32, 16), 40, 3e-3, 0.25, 0.25),
+    "mnist": Setting(convolutions, 15, validation=2_481 / MNIST_ROWS),
+    "wine": Setting(dense(64, 64), 60),
+    "skillcraft": Setting(dense(64, 64), 60),
+    "hypothyroid": Setting(dense(64, 64), 60),
+    "sylva": Setting(dense(64, 64), 20),
+}
+FILES = {"mnist": "MNIST's mnist.npz; by default Keras downloads it", "sylva": "sylva.npz of x and y"}
 
 
 @dataclass
-class Run:
-    """What a method may use: the rows of one seed, and the schedule."""
+class BuildNet:
+    """The net of a data set; features of a table are filled and standardised by the training rows."""
 
-    data: Data
-    rows: Rows
-    seed: int
+    setting: Setting
+    num_classes: int
 
-    @property
-    def counts(self):
-        return ki.count_classes(self.rows.train[1], num_classes=self.rows.num_classes)
-
-    @property
-    def switch(self):
-        """First epoch of the last part."""
-        return round((1 - LAST_PART) * self.data.epochs)
-
-    def sampler(self):
-        return ki.ArraySampler(*self.rows.train, batch_size=BATCH, seed=self.seed)
-
-    def falling_rate(self):
-        return ki.PhasedTraining([ki.Phase(self.switch, learning_rate_factor=FALL)])
+    def __call__(self, x_train):
+        inputs = hidden = keras.Input(x_train.shape[1:])
+        if x_train.ndim == 2:
+            medians = np.nanmedian(x_train, axis=0)
+            filled = np.where(np.isnan(x_train), medians, x_train)
+            deviation = filled.std(axis=0)
+            variance = np.where(deviation > 0, deviation, 1) ** 2
+            hidden = Filled(medians.tolist())(hidden)
+            hidden = keras.layers.Normalization(mean=filled.mean(axis=0), variance=variance)(hidden)
+        for layer in self.setting.body():
+            hidden = layer(hidden)
+        model = keras.Model(inputs, keras.layers.Dense(self.num_classes, name="logits")(hidden))
+        return model, keras.optimizers.Adam(self.setting.learning_rate, use_ema=True, ema_momentum=0.98)
 
 
-@dataclass
-class Recipe:
-    """How a method trains; without a sampler the rows come as they are, shuffled."""
+class Filled(keras.layers.Layer):
+    """The median of a column in the place of NaN."""
 
-    loss: Any
-    callbacks: list
-    sampler: Any = None
-    head: Callable = keras.layers.Dense
-    class_weight: dict | None = None
+    def __init__(self, medians, **kwargs):
+        super().__init__(**kwargs)
+        self.medians = medians
 
-
-def cross_entropy():
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def plain(run):
-    return Recipe(cross_entropy(), [run.falling_rate()])
-
-
-def keras_class_weight(run):
-    weights = ki.class_weights(run.counts, scheme="balanced")
-    return Recipe(cross_entropy(), [run.falling_rate()], class_weight=dict(enumerate(weights)))
-
-
-def focal(run):
-    return Recipe(ki.FocalLoss(gamma=2.0, from_logits=True), [run.falling_rate()])
+    def call(self, x):
+        return keras.ops.where(keras.ops.isnan(x), keras.ops.convert_to_tensor(self.medians, x.dtype), x)
 
 
 def class_balanced_focal(run):
     inner = ki.FocalLoss(gamma=2.0, from_logits=True, reduction=None)
-    loss = ki.ClassBalancedLoss(run.counts, scheme="effective_number", beta=0.9999, normalize="sum", loss=inner)
-    return Recipe(loss, [run.falling_rate()])
+    return ki.ClassBalancedLoss(run.class_counts, scheme="effective_number", normalize="sum", loss=inner)
 
 
-def balanced_sampling(run):
-    return Recipe(cross_entropy(), [run.falling_rate()], run.sampler())
+OWN = ki.Method("class-balanced focal loss", loss=class_balanced_focal)
 
 
-def dynamic_sampling(run):
-    sampler = run.sampler()
-    dynamic = ki.DynamicSampling(sampler, validation_data=run.rows.validation)
-    return Recipe(cross_entropy(), [dynamic, run.falling_rate()], sampler)
+def load(name, files, seeds) -> tuple[Any, np.ndarray, list, Any]:
+    """Features, class ids and names of a data set, and its splits."""
+    if name == "mnist":
+        return data.long_tailed_mnist(range(seeds), files["mnist"])
+    read = {"page_blocks": data.page_blocks, "wine": data.wine, "skillcraft": data.skillcraft}
+    read |= {"hypothyroid": data.hypothyroid, "sylva": lambda: data.sylva(files["sylva"])}
+    return *read[name](), seeds
 
 
-def two_phase(run):
-    sampler = run.sampler()
-    return Recipe(
-        cross_entropy(), [ki.TwoPhaseLearning(sampler, switch_epoch=run.switch, learning_rate_factor=FALL)], sampler
+def compare(name, arguments):
+    """The comparison on one data set."""
+    setting = SETTINGS[name]
+    x, y, names, splits = load(name, vars(arguments), arguments.seeds)
+    return ki.compare_methods(
+        BuildNet(setting, len(names)),
+        x,
+        y,
+        class_names=names,
+        methods=arguments.methods or [*known(), OWN],
+        epochs=arguments.epochs or setting.epochs,
+        batch_size=BATCH,
+        splits=splits,
+        validation=setting.validation,
+        test=setting.test,
+        n_jobs=arguments.jobs,
+        directory=arguments.directory and arguments.directory / name,
+        verbose=arguments.verbose,
     )
 
 
-def classifier_retraining(run):
-    sampler = run.sampler()
-    steps = (run.data.epochs - run.switch) * sampler.num_batches
-    rate = keras.optimizers.schedules.CosineDecay(run.data.learning_rate, steps)
-    retraining = ki.ClassifierRetraining(
-        sampler, switch_epoch=run.switch, head="logits", learning_rate=rate, seed=run.seed
-    )
-    return Recipe(cross_entropy(), [retraining], sampler)
+def known():
+    """The names of all methods of the package."""
+    from keras_imbalance.comparison.catalogue import DEFAULT
+
+    return [method.name for method in DEFAULT if method.name != "plain, minimum cost"]
 
 
-def deferred_reweighting(run):
-    loss = ki.ClassBalancedLoss(run.counts, scheme="inverse_frequency", from_logits=True)
-    return Recipe(loss, [ki.DeferredReweighting(run.switch), run.falling_rate()])
-
-
-def ldam_deferred_reweighting(run):
-    callbacks = [ki.DeferredReweighting(run.switch), run.falling_rate()]
-    return Recipe(ki.LDAMLoss(run.counts), callbacks, head=ki.CosineDense)
-
-
-def logit_adjustment(run):
-    return Recipe(ki.LogitAdjustedLoss(run.counts, from_logits=True), [run.falling_rate()])
-
-
-METHODS = {
-    PLAIN: plain,
-    "Keras class_weight": keras_class_weight,
-    "focal loss": focal,
-    "class-balanced focal loss": class_balanced_focal,
-    "balanced sampling": balanced_sampling,
-    "dynamic sampling": dynamic_sampling,
-    "two-phase learning": two_phase,
-    "cRT": classifier_retraining,
-    "DRW": deferred_reweighting,
-    "LDAM-DRW": ldam_deferred_reweighting,
-    "logit adjustment": logit_adjustment,
-}
-
-
-def tau_normalised(model, run):
-    """Test logits with the tau that does best on the validation rows; the smallest of equals."""
-    head, (x, y) = model.get_layer("logits"), run.rows.validation
-    trained, best = head.get_weights(), None
-    for tau in TAUS:
-        head.set_weights(trained)
-        ki.tau_normalize(head, tau=tau)
-        found = macro_recall(y, predict(model, x))
-        if best is None or found > best[0]:
-            best = found, tau
-    head.set_weights(trained)
-    ki.tau_normalize(head, tau=best[1])
-    logits = predict(model, run.rows.test[0])
-    head.set_weights(trained)  # the plain net again
-    return logits
-
-
-def adjusted_afterwards(model, run):
-    """Test logits less the logarithm of the class prior."""
-    correction = ki.PriorCorrection(run.counts, np.ones(run.rows.num_classes), from_logits=True)
-    return keras.ops.convert_to_numpy(correction(predict(model, run.rows.test[0])))
-
-
-AFTERWARDS = {  # on the net of plain cross-entropy, without training
-    "tau-normalisation of the plain net": tau_normalised,
-    "logit adjustment of the plain net": adjusted_afterwards,
-}
-
-
-def train(recipe, run):
-    keras.utils.set_random_seed(run.seed)
-    shape = run.rows.train[0].shape[1:]
-    layers = [*run.data.body(), recipe.head(run.rows.num_classes, name="logits")]
-    model = keras.Sequential([keras.Input(shape), *layers])
-    # Compiling each of these small steps with XLA takes longer than it saves.
-    model.compile(keras.optimizers.Adam(run.data.learning_rate), recipe.loss, jit_compile=False)
-    options = {"epochs": run.data.epochs, "callbacks": recipe.callbacks, "verbose": 0}
-    if recipe.sampler is None:
-        model.fit(*run.rows.train, batch_size=BATCH, class_weight=recipe.class_weight, **options)
-    else:
-        model.fit(recipe.sampler.dataset(), shuffle=False, **options)
-    steps, expected = int(model.optimizer.iterations), run.data.epochs * -(-len(run.rows.train[1]) // BATCH)
-    if steps != expected:
-        raise RuntimeError(f"Every method must take {expected} steps. Received: {steps}.")
-    return model
-
-
-def predict(model, x):
-    return keras.ops.convert_to_numpy(model(x, training=False))
-
-
-def macro_recall(y, logits):
-    return recall_score(y, logits.argmax(-1), average="macro")
-
-
-def scores(y, logits):
-    predicted = logits.argmax(-1)
-    f1 = f1_score(y, predicted, average="macro", zero_division=0)
-    return macro_recall(y, logits), f1, recall_score(y, predicted, average=None).min()
-
-
-def measure(data, seeds, methods):
-    """`{method: scores (seeds, 3)}`, with a line to stderr for each run; `methods` holds the plain net."""
-    found = {}
-    for seed in seeds:
-        run = Run(data, data.load(seed), seed)
-        for name in methods:
-            start = time.perf_counter()
-            model = train(METHODS[name](run), run)
-            logits = {name: predict(model, run.rows.test[0])}
-            if name == PLAIN:
-                logits.update({after: apply(model, run) for after, apply in AFTERWARDS.items()})
-            for which, values in logits.items():
-                found.setdefault(which, []).append(scores(run.rows.test[1], values))
-            spent = time.perf_counter() - start
-            print(f"{data.title}, seed {seed}, {name}: {spent:.1f} s", file=sys.stderr, flush=True)
-            keras.backend.clear_session()
-    return {name: np.array(found[name]) for name in (*METHODS, *AFTERWARDS) if name in found}
-
-
-def show(title, found):
-    """Mean and standard deviation over the seeds, and what each method gains over the plain net of the same seed."""
+def show(name, found):
+    """Mean and standard deviation over the splits, and what each method gains over plain training and over class_weight."""
+    above = {other: found.compare_to(other) for other in ("plain", "class_weight") if other in found.test}
+    equal = found.equal_to_best()
     rows = []
-    for name, values in found.items():
-        gain = values[:, 0] - found[PLAIN][:, 0]
-        above = f"{mean_and_spread(gain, '+')}, {(gain > 0).sum()} of {len(gain)}"
-        rows.append((name, *map(mean_and_spread, values.T), "" if name == PLAIN else above))
-    print(f"\n{title}\n\n{table(('method', *SCORES, 'macro recall above plain, in seeds'), rows)}", flush=True)
+    for method, scores in found.test.items():
+        cells = [mean_and_spread(scores[score]) for score in SCORES]
+        gains = [gain(differences.get(method)) for differences in above.values()]
+        rows.append((method, *cells, *gains, "=" if method in equal else ""))
+    head = ("method", *SCORES.values(), *(f"macro recall above {other}, in splits" for other in above), "best")
+    print(f"\n{name}: {found.splits} splits\n\n{table(head, rows)}\n")
+    for method, reason in found.reasons.items():
+        print(f"{method}: {reason}.")
+    held_against_the_rest(found)
 
 
-def mean_and_spread(values, sign=""):
-    """As text; one seed has no spread."""
+def held_against_the_rest(found):
+    """The macro recall of the matched pair beside that of the best other method, and macro F1 with its decision."""
+    for method, score in ((PAIR, "macro_recall"), (DECISION, "macro_f1")):
+        if method not in found.test:
+            continue
+        means = {other: scores[score].mean() for other, scores in found.test.items() if other not in (PAIR, DECISION)}
+        best = max(means, key=means.get)
+        difference = found.compare_to(best, score)[method]
+        ours = found.test[method][score].mean()
+        print(
+            f"{SCORES[score]}: {method} {ours:.3f}, best other ({best}) {means[best]:.3f}; difference {gain(difference)}, "
+            f"p {difference.p:.2g} (corrected t-test, Holm)"
+        )
+
+
+def gain(difference):
+    """A difference as text; nothing of a method to itself."""
+    if difference is None:
+        return ""
+    spread = "" if np.isnan(difference.std) else f" ± {difference.std:.3f}"
+    return f"{difference.mean:+.3f}{spread}, {difference.above} of {difference.splits}"
+
+
+def mean_and_spread(values):
+    """As text; one split has no spread."""
     spread = f" ± {values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():{sign}.3f}{spread}"
-
-
-def data_sets(mnist):
-    dense, conv = keras.layers.Dense, keras.layers.Conv2D
-    return {
-        "page_blocks": Data(
-            "page_blocks",
-            page_blocks,
-            lambda: [dense(32, activation="relu"), dense(16, activation="relu")],
-            epochs=40,
-            learning_rate=3e-3,
-        ),
-        "mnist": Data(
-            "long-tailed MNIST",
-            lambda seed: long_tailed_mnist(seed, mnist),
-            lambda: [
-                conv(16, 3, strides=2, activation="relu"),
-                conv(32, 3, strides=2, activation="relu"),
-                keras.layers.Flatten(),
-                dense(64, activation="relu"),
-            ],
-            epochs=15,
-            learning_rate=1e-3,
-        ),
-    }
-
-
-def describe(data, seeds):
-    """The heading of a table: rows, classes, epochs."""
-    rows = data.load(seeds[0])
-    counts = np.sort(ki.count_classes(rows.train[1], num_classes=rows.num_classes))
-    return (
-        f"{data.title}: {counts.sum()} training rows, {counts[-1]} to {counts[0]} a class, {len(rows.test[1])} test rows, "
-        f"{data.epochs} epochs, {len(seeds)} seeds"
-    )
+    return f"{values.mean():.3f}{spread}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", choices=("page_blocks", "mnist", "both"), default="both")
-    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ... of the rows, the weights and the batches")
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz; by default Keras downloads it")
-    parser.add_argument(
-        "--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help="some of them"
-    )
+    parser.add_argument("--data", nargs="+", choices=SETTINGS, metavar="NAME", help=f"some of {', '.join(SETTINGS)}")
+    parser.add_argument("--seeds", type=int, default=5, help="splits of each data set")
+    parser.add_argument("--epochs", type=int, help="in the place of those of each data set")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="some of the methods")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--directory", type=Path, help="folder of the trainings, to go on with after a kill")
+    parser.add_argument("--verbose", type=int, default=0, help="1 writes a line a training")
+    for name, said in FILES.items():
+        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=said)
     arguments = parser.parse_args()
-    methods = [name for name in METHODS if name == PLAIN or name in arguments.methods]
-    if arguments.seeds < 1 or arguments.first_seed < 0:
-        parser.error(
-            f"There must be at least one seed, from 0 on. Received: {arguments.seeds} from {arguments.first_seed}"
-        )
-    # One thread computes, so that sums have one order; nets this small gain nothing from more.
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
-    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    chosen = data_sets(arguments.mnist)
+    if arguments.seeds < 1:
+        parser.error(f"There must be at least one seed. Received: {arguments.seeds}")
+    given = [name for name in SETTINGS if name not in FILES or getattr(arguments, name)]
+    chosen = arguments.data or given
+    if "sylva" in chosen and arguments.sylva is None:
+        parser.error("sylva is not shipped: pass --sylva FILE")
     print(versions("keras-imbalance", "keras", "tensorflow", "scikit-learn", "numpy"), flush=True)
-    for name, data in chosen.items():
-        if arguments.data in (name, "both"):
-            show(describe(data, seeds), measure(data, seeds, methods))
+    for name in chosen:
+        show(name, compare(name, arguments))
 
 
 if __name__ == "__main__":

@@ -211,6 +211,19 @@ def test_an_example_refuses_what_it_cannot_do(example, argument, refusal):
 
 
 @pytest.mark.slow
+def test_which_remedy_shows_a_table_and_code_that_python_reads(tmp_path):
+    done = run("which_remedy", tmp_path, "--epochs", "3", "--splits", "1", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    table = done.stdout[done.stdout.index("Test rows") : done.stdout.index("To go on with")]
+    for row in ("plain", "class_weight", "matched pair", "matched pair, macro-F1 decision"):
+        line = next(line for line in table.splitlines() if line.startswith(f"{row}  "))
+        assert all(0 <= score <= 1 for score in numbers(line.removeprefix(row))[:3])
+    code = done.stdout[done.stdout.index("To go on with") :].partition("\n\n")[2].partition("Wrote")[0]
+    compile(code, "settings", "exec")
+    check_picture(tmp_path / "figures" / "which_remedy.png")
+
+
+@pytest.mark.slow
 def test_images_of_a_file(tmp_path):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(10), 30)

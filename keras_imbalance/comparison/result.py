@@ -193,18 +193,12 @@ class Comparison:
         notes = []
         if self.test:
             title, equal = METRICS[self.metric].title, self.equal_to_best()
+            test = f"on {self.splits} splits (corrected resampled t-test, Holm, 5 %)"
             if self.splits > 1 and len(equal) > 1:
-                notes.append(
-                    f"= cannot be told apart from the best {title} on {self.splits} splits (corrected resampled t-test, Holm, "
-                    f"5 %)."
-                )
-            if (
-                self.splits > 1
-                and len(self.test) > 1
-                and PLAIN in self.test
-                and not any(found.p < ALPHA for found in self.compare_to(PLAIN).values())
-            ):
-                notes.append("No method can be told apart from plain.")
+                notes.append(f"= cannot be told apart from the best {title} {test}.")
+            above = self.compare_to(PLAIN) if PLAIN in self.test else {}
+            if self.splits > 1 and above and not any(found.p < ALPHA for found in above.values()):
+                notes.append(f"No method can be told apart from plain {test}; more splits tell more.")
         notes += [f"{name}: {reason}." for name, reason in self.reasons.items()]
         return ["\n".join(notes)] if notes else []
 
