@@ -4,7 +4,8 @@
 - `confusion_matrix`, `binned`: what counts a batch inside fit; `base`: arguments, keys of the logs; `counting`: labels, weights
 - `per_class`, `per_class_report`: a value a class of decisions; `average_precision`, `operating_point`: of the ranking
 - `summary`, `agreement`: one number
-- `classification_report`: all scores of given labels and predictions; `report`: the table, `intervals`, `report_html`
+- `classification_report`: all scores of given labels and predictions; `counted_pairs`: what it counts; `report`: the table,
+  `intervals`, `report_html`
 """
 
 from keras_imbalance.metrics import functional

@@ -22,6 +22,7 @@ from keras_imbalance._core import (
     position_weights,
 )
 from keras_imbalance.metrics import functional
+from keras_imbalance.metrics.counted_pairs import count_pairs
 from keras_imbalance.metrics.report import ClassificationReport
 
 
@@ -42,6 +43,8 @@ def classification_report(
     confidence_level: float | None = None,
 ) -> ClassificationReport:
     """What a classifier did for every class of a data set.
+
+    Time and memory grow with the rows and with the classes, not with their square: 20,000 classes are no trouble.
 
     Args:
         y_true: class ids, or names, of any shape `(N, ...)` or with a channel axis of 1, or one-hot `(N, ..., C)`; with
@@ -96,15 +99,15 @@ def classification_report(
     if predicted.ndim == 1 and truth.shape == (len(predicted), 1):
         truth = truth[:, 0]
     if not multi_label and _are_ids(truth, predicted, size):
-        matrix = _count_ids(truth, predicted, size, rule)
+        counted = _count_ids(truth, predicted, size, rule)
     else:
-        matrix = _count_predictions(truth, predicted, threshold, multi_label, {"axis": axis, **rule})
-        if size not in (None, len(matrix)):
+        channels, counted = _count_predictions(truth, predicted, threshold, multi_label, {"axis": axis, **rule})
+        if size not in (None, channels):
             raise invalid(
-                told, f"be for {len(matrix)} classes, as y_pred of shape {predicted.shape} is", given.get(told, size)
+                told, f"be for {channels} classes, as y_pred of shape {predicted.shape} is", given.get(told, size)
             )
     return ClassificationReport(
-        matrix,
+        counted,
         class_names=class_names,
         class_counts=class_counts,
         zero_division=zero_division,
@@ -172,7 +175,7 @@ def _are_whole(predicted):
 
 
 def _count_ids(truth, predicted, size, rule):
-    """Confusion matrix `(C, C)` of class ids."""
+    """Pairs of true and predicted class ids, counted."""
     weights = position_weights(truth, **rule)
     counted = weights > 0
     labels, decided = (ids.reshape(-1)[counted] for ids in (truth, predicted))
@@ -180,19 +183,18 @@ def _count_ids(truth, predicted, size, rule):
     check_ids(labels, size, "y_true")
     check_ids(decided, size, "y_pred")
     labels, decided = labels.astype(np.int64), decided.astype(np.int64)
-    return functional.confusion_matrix(labels, decided, num_classes=size, weights=weights[counted])
+    return count_pairs(labels, decided, num_classes=size, weights=weights[counted])
 
 
 def _count_predictions(truth, predicted, threshold, multi_label, rule):
-    """Confusion matrix `(C, C)` of predictions, or with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`."""
+    """The number of classes, and pairs of predictions, counted, or with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`."""
     labels, rows, weights = line_up(truth, predicted, multi_label, **rule)
     channels = rows.shape[-1]
     threshold = check_threshold(threshold, channels, multi_label)
     if np.isnan(rows).any():
         raise invalid("y_pred", "hold numbers", received="NaN")
     if multi_label:
-        return functional.label_matrices(labels, (rows > threshold).astype(np.int64), weights=weights)
+        return channels, functional.label_matrices(labels, (rows > threshold).astype(np.int64), weights=weights)
     decided = (rows > threshold).astype(np.int64) if channels == 1 else rows.argmax(axis=-1)
-    return functional.confusion_matrix(
-        labels.reshape(-1), decided.reshape(-1), num_classes=max(channels, 2), weights=weights.reshape(-1)
-    )
+    size = max(channels, 2)
+    return size, count_pairs(labels.reshape(-1), decided.reshape(-1), num_classes=size, weights=weights.reshape(-1))

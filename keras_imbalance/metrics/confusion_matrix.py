@@ -9,9 +9,8 @@ from keras_imbalance._core import check_names, check_threshold, check_whole, inv
 from keras_imbalance._keras import compute_dtype, ops, register
 from keras_imbalance.metrics import functional
 from keras_imbalance.metrics.base import ClassMetric, MetricArguments
+from keras_imbalance.metrics.counted_pairs import MOST_OF_A_MATRIX
 from keras_imbalance.metrics.counting import add_sums, decided_classes, true_classes
-
-MOST_OF_A_MATRIX = 46_340  # a cell of a C x C matrix has a number in int32
 
 
 class CountArguments(MetricArguments, total=False):

@@ -19,23 +19,26 @@ from keras_imbalance._core import (
     rows_text,
     text_table,
 )
+from keras_imbalance._keras import ops
 from keras_imbalance.metrics import functional
+from keras_imbalance.metrics.counted_pairs import CountedPairs
 from keras_imbalance.metrics.intervals import class_intervals
 from keras_imbalance.metrics.report_html import html_table
 
 MANY, FEW = 100, 20
 MOST_LINES = 100  # classes that the text shows
+MOST_LINES_OF_HTML = 1000
 
 
 class ClassificationReport:
     """Scores of every class and of all of them, from a confusion matrix; `print(report)` and notebooks show the table.
 
-    Of more than 100 classes `print(report)` shows the 50 with the most and the 50 with the fewest rows; a notebook, `to_frame`
-    and `to_dict` have all.
+    Of more than 100 classes `print(report)` shows the 50 with the most and the 50 with the fewest rows, of more than 1,000 a
+    notebook 500 and 500; `to_frame` and `to_dict` have all.
 
     Args:
         confusion: `(C, C)` counts, rows the true classes, such as `ConfusionMatrix.matrix()`; or `(C, 2, 2)`, one 2 x 2 matrix
-            a label.
+            a label; or the counts of each class alone, such as `PerClassF1.exact_tally()` after `evaluate`.
         class_names: one name a class. Defaults to the class ids.
         class_counts: training rows of each class `(C,)`, for the means over classes with many (more than 100), medium
             (20 to 100) and few (less than 20) of them. Defaults to None, no groups.
@@ -46,7 +49,7 @@ class ClassificationReport:
             then shows these three with their intervals. Defaults to None, no intervals.
 
     Attributes:
-        confusion: the counts, float64.
+        confusion: the counts, float64; of more than 1,024 classes they are put together where they are read.
         support: rows of each class, float64 `(C,)`.
         scores: `{"precision": (C,), "recall": ..., "specificity": ..., "f1": ..., "g_mean": ...}`, float64.
         intervals: `{"precision": (C, 2), "recall": ..., "f1": ...}`, lower and upper end, NaN where there is nothing to divide
@@ -87,7 +90,7 @@ class ClassificationReport:
 
     def __init__(
         self,
-        confusion: npt.ArrayLike,
+        confusion: npt.ArrayLike | functional.Tally | CountedPairs,
         *,
         class_names: Sequence[str] | None = None,
         class_counts: npt.ArrayLike | None = None,
@@ -96,8 +99,9 @@ class ClassificationReport:
         digits: int = 3,
         confidence_level: float | None = None,
     ):
-        self.confusion = check_confusion(confusion, labels_too=True)
-        size = len(self.confusion)
+        self._counted = counted = _checked(confusion)
+        self._tally = counted.tally() if isinstance(counted, CountedPairs) else functional.tally(counted)
+        size = len(self._tally.tp)
         self.class_names = check_names(class_names, size) or [str(i) for i in range(size)]
         self.class_counts = None if class_counts is None else check_counts(class_counts, "class_counts")
         if self.class_counts is not None and len(self.class_counts) != size:
@@ -105,16 +109,28 @@ class ClassificationReport:
         self.zero_division = check_zero_division(zero_division)
         self.digits = check_whole(digits, "digits", 0)
         self.confidence_level = check_number(confidence_level, "confidence_level", above=0, below=1, optional=True)
-        one_class_a_row = self.confusion.ndim == 2
+        one_class_a_row = not self._tally.multi_label
         ignored = check_ignored(ignore_class)
         self._excluded = ignored if one_class_a_row and ignored in range(size) else None
-        self._tally = functional.tally(self.confusion)
         self.support: np.ndarray = functional.support(self._tally)
         self.scores: dict[str, np.ndarray] = {
             name: score(self._tally, zero_division=self.zero_division) for name, score in functional.SCORES.items()
         }
         self.intervals: dict[str, np.ndarray] = self._intervals()
         self.summary: dict[str, float] = self._numbers() if one_class_a_row else {}
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """The counts, float64 `(C, C)` or `(C, 2, 2)`.
+
+        Raises:
+            ValueError: for a report of the counts of each class alone, and for more than 46,340 classes.
+        """
+        if isinstance(self._counted, functional.Tally):
+            received = "the counts of each class alone"
+            remedy = f"Compile a ConfusionMatrix({len(self.support)})."
+            raise invalid("confusion", "be read of a report of pairs of classes", received=received, remedy=remedy)
+        return self._counted.matrix() if isinstance(self._counted, CountedPairs) else self._counted
 
     def macro(self) -> dict[str, float]:
         """Mean of every score over the classes that are labelled or predicted (over all with multi-label counts)."""
@@ -191,11 +207,8 @@ class ClassificationReport:
         Args:
             digits: digits after the point. Defaults to None, those of the report.
         """
-        header, classes, *blocks = self._cells(self.digits if digits is None else check_whole(digits, "digits", 0))
-        if len(classes) > MOST_LINES:
-            order, half = np.argsort(-self.support, kind="stable"), MOST_LINES // 2
-            left_out = (f"... {len(order) - MOST_LINES} more classes",)
-            classes = [*(classes[i] for i in order[:half]), left_out, *(classes[i] for i in order[-half:])]
+        digits = self.digits if digits is None else check_whole(digits, "digits", 0)
+        header, classes, *blocks = self._cells(digits, MOST_LINES)
         return text_table([[header, *classes], *blocks])
 
     def __str__(self) -> str:
@@ -206,7 +219,8 @@ class ClassificationReport:
 
     def _repr_html_(self) -> str:
         """The table as a notebook shows it."""
-        return html_table(*self._cells(self.digits), align="left" if self.intervals else "right")
+        cells = self._cells(self.digits, MOST_LINES_OF_HTML)
+        return html_table(*cells, align="left" if self.intervals else "right")
 
     def _numbers(self):
         """The numbers of all classes; an ignored class is in no mean over classes."""
@@ -218,9 +232,12 @@ class ClassificationReport:
     def _intervals(self):
         if self.confidence_level is None:
             return {}
-        if (self.confusion % 1 != 0).any():
+        counts = self._counted
+        if isinstance(counts, (CountedPairs, functional.Tally)):
+            counts = counts.counts if isinstance(counts, CountedPairs) else np.stack(counts[:4])
+        if (counts % 1 != 0).any():
             remedy = "An interval goes by the number of rows, which weights do not tell."
-            raise invalid("confusion", "hold whole numbers where `confidence_level` is given", self.confusion, remedy)
+            raise invalid("confusion", "hold whole numbers where `confidence_level` is given", counts, remedy)
         return class_intervals(self._tally, self.confidence_level)
 
     def _columns(self):
@@ -232,19 +249,12 @@ class ClassificationReport:
                 columns[f"{name}_low"], columns[f"{name}_high"] = self.intervals[name].T
         return {**columns, "support": self.support}
 
-    def _cells(self, digits):
-        """The header, and blocks of rows: classes, means, numbers of all classes; a row is a name and its cells."""
+    def _cells(self, digits, most):
+        """The header, and blocks of rows: `most` classes, means, numbers of all classes; a row is a name and its cells."""
         shown = list(self.intervals or self.scores)
         level = f" [{100 * self.confidence_level:g} %]" if self.confidence_level is not None else ""
         header = ("", *(f"{name}{level}" for name in shown), "support")
-        classes = [
-            (
-                name,
-                *(_with_interval(self.scores[score][i], self.intervals.get(score), i, digits) for score in shown),
-                rows_text(self.support[i]),
-            )
-            for i, name in enumerate(self.class_names)
-        ]
+        classes = self._cells_of_classes(shown, digits, most)
         blank = _after_interval(digits) if self.intervals else ""
         total = float(self.support.sum())
         means: list[tuple[str, dict[str, Any], float]] = [
@@ -260,6 +270,33 @@ class ClassificationReport:
         ]
         summary = [(_readable(name), number_text(value, digits) + blank) for name, value in self.summary.items()]
         return header, *(block for block in (classes, mean_rows, summary) if block)
+
+    def _cells_of_classes(self, shown, digits, most):
+        """A row of cells for each class; of more than `most` for those with the most and the fewest rows of the data."""
+
+        def cells(i):
+            scores = (_with_interval(self.scores[score][i], self.intervals.get(score), i, digits) for score in shown)
+            return (self.class_names[i], *scores, rows_text(self.support[i]))
+
+        number = len(self.class_names)
+        if number <= most:
+            return [cells(i) for i in range(number)]
+        order, half = np.argsort(-self.support, kind="stable"), most // 2
+        left_out = (f"... {number - most} more classes",)
+        return [*map(cells, order[:half]), left_out, *map(cells, order[-half:])]
+
+
+def _checked(confusion):
+    """Counts as float64: a matrix, pairs that were counted, or a tally."""
+    if isinstance(confusion, CountedPairs):
+        return confusion
+    if not isinstance(confusion, functional.Tally):
+        return check_confusion(confusion, labels_too=True)
+    parts = [np.asarray(ops.convert_to_numpy(part), dtype=np.float64) for part in confusion[:4]]
+    if len({part.shape for part in parts}) > 1 or parts[0].ndim != 1 or not all((part >= 0).all() for part in parts):
+        raise invalid("confusion", "hold counts of each class (C,), not negative", received=f"{parts[0]}")
+    tp, fn, fp, tn = parts
+    return functional.Tally(tp, fn, fp, tn, confusion.multi_label)
 
 
 def _with_interval(value, ends, i, digits):

@@ -1,5 +1,6 @@
 """What grows with the number of classes: three sums each, whatever the classes, and nothing with their square."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -93,3 +94,59 @@ def test_a_true_negative_is_a_row_of_another_class_without_loss_of_digits(rows):
     exact = [np.delete(rows, k).sum(dtype="float64") for k in range(len(rows))]
     np.testing.assert_allclose(found, exact, rtol=1e-5)
     assert (found[np.array(exact) == 0] == 0).all()
+
+
+def test_a_report_of_twenty_thousand_classes_equals_scikit_learn_and_takes_no_matrix():
+    rng = np.random.default_rng(1)
+    labels = rng.choice(MANY, 300)[rng.integers(300, size=2000)]
+    decided = np.where(rng.random(2000) < 0.6, labels, rng.permutation(labels))
+    weights = rng.uniform(0.5, 2, 2000)
+    tracemalloc.start()
+    report = ki.classification_report(labels, decided, num_classes=MANY, sample_weight=weights)
+    memory = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert memory < 100 * 8 * MANY  # a matrix takes 20,000
+    options = {"labels": range(MANY), "average": None, "zero_division": 0, "sample_weight": weights}
+    for name in ("precision", "recall", "f1"):
+        np.testing.assert_allclose(report.scores[name], getattr(oracle, f"{name}_score")(labels, decided, **options))
+    correlation = oracle.matthews_corrcoef(labels, decided, sample_weight=weights)
+    assert report.summary["matthews_correlation"] == pytest.approx(correlation)
+    assert len(str(report).splitlines()) < 120
+    assert len(report._repr_html_()) < 10**6
+    assert len(report.to_dict()["classes"]) == len(report.to_frame()) == MANY
+
+
+def test_of_many_classes_the_matrix_is_put_together_where_it_is_read():
+    labels, decided = np.random.default_rng(2).integers(1500, size=(2, 400))
+    report = ki.classification_report(labels, decided, num_classes=1500, confidence_level=0.9)
+    expected = oracle.confusion_matrix(labels, decided, labels=range(1500))
+    np.testing.assert_array_equal(report.confusion, expected)
+    of_matrix = ki.ClassificationReport(expected, confidence_level=0.9)
+    for found, wanted in ((report.scores, of_matrix.scores), (report.intervals, of_matrix.intervals)):
+        for name, values in wanted.items():
+            np.testing.assert_allclose(found[name], values)
+    assert report.summary == pytest.approx(of_matrix.summary)
+    with pytest.raises(ValueError, match="`confusion` must be read of at most 46340 classes"):
+        _ = ki.classification_report(labels, decided, num_classes=50_000).confusion
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_report_of_what_a_metric_has_counted(multi_label):
+    labels, decided = np.random.default_rng(3).integers(
+        2 if multi_label else 4, size=(2, 60, 4) if multi_label else (2, 60)
+    )
+    scores = decided * 0.8 + 0.1 if multi_label else np.eye(4)[decided]
+    metric = ki.PerClassF1(4, multi_label=multi_label)
+    metric.update_state(labels.astype("float32"), scores)
+    expected = ki.classification_report(labels, scores, multi_label=multi_label)
+    for tally in (metric.exact_tally(), metric.tally()):
+        report = ki.ClassificationReport(tally)
+        assert str(report) == str(expected)
+        assert report.to_dict() == expected.to_dict()
+        with pytest.raises(ValueError, match="`confusion` must be read of a report of pairs of classes"):
+            _ = report.confusion
+    halves = functional.Tally(*(part / 2 for part in metric.exact_tally()[:4]), multi_label)
+    with pytest.raises(ValueError, match="`confusion` must hold whole numbers"):
+        ki.ClassificationReport(halves, confidence_level=0.9)
+    with pytest.raises(ValueError, match="`confusion` must hold counts of each class"):
+        ki.ClassificationReport(functional.Tally(*(-part for part in metric.exact_tally()[:4]), multi_label))
