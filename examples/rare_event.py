@@ -87,7 +87,7 @@ def judge(train, test, epochs, seed):
     x, y = test
     plain = train_plain(train, epochs, seed).predict(x, verbose=0)[:, 0].astype("float64")
     ensemble = train_ensemble(train, epochs, seed)
-    balanced = ensemble.predict(x, verbose=0)[:, 0].astype("float64")
+    balanced = ensemble.predict_proba(x)[:, 1].astype("float64")
     # The members saw as many rare rows as others. The test rows, like the training rows, hold 1 % of them.
     honest = ki.correct_prior(balanced, ensemble.train_prior, ki.class_prior(ki.count_classes(train[1])))
     figures = {}

@@ -77,6 +77,7 @@ from keras_imbalance._keras._models import (
     need_keras_3,
     optimizer_config,
     seeded,
+    text_tensor,
     tree,
     without_compilation,
 )
@@ -198,6 +199,7 @@ __all__ = [
     "takes_one_hot",
     "tell_directions",
     "tensorflow",
+    "text_tensor",
     "tree",
     "value_of",
     "with_sublayers",

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from keras_imbalance._keras._backend import keras
+from keras_imbalance._keras._tensorflow import tensorflow
 
 IS_KERAS_3 = hasattr(keras, "ops")
 
@@ -93,3 +94,10 @@ def counted_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, tr
     loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
     model._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(tree.flatten(x)[0])[0])
     return loss
+
+
+def text_tensor(array: Any) -> Any:
+    """An array of text as a tensor, which every way into a model takes; on other backends than TensorFlow as it is."""
+    if keras.backend.backend() != "tensorflow":
+        return array
+    return tensorflow().convert_to_tensor(array, dtype="string")

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import arrays_of, check_weight_values, invalid
-from keras_imbalance._keras import floatx, tree
+from keras_imbalance._core import arrays_of, check_weight_values, invalid, is_frame, is_text
+from keras_imbalance._keras import floatx, text_tensor, tree
 
-__all__ = ["arrays_of", "data_of", "num_rows", "take"]
+__all__ = ["arrays_of", "as_fit_takes_it", "data_of", "num_rows", "rows_to_predict", "take"]
 
 
 def data_of(x: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple:
@@ -38,10 +38,22 @@ def num_rows(arrays: Any) -> int:
 
 
 def take(arrays: Any, rows: np.ndarray) -> Any:
-    """The rows of a nest of arrays, fractions in Keras's default type, as fit takes arrays."""
+    """The rows of a nest of arrays, as fit takes them."""
+    return as_fit_takes_it(tree.map_structure(lambda leaf: leaf.take(rows, axis=0), arrays))
+
+
+def as_fit_takes_it(arrays: Any) -> Any:
+    """A nest of arrays, fractions in Keras's default type; text, which NumPy and Keras hold in different ways, as tensors."""
 
     def of_leaf(leaf):
-        taken = leaf.take(rows, axis=0)
-        return taken.astype(floatx()) if taken.dtype.kind == "f" else taken
+        if is_text(leaf):
+            return text_tensor(leaf)
+        return leaf.astype(floatx(), copy=False) if leaf.dtype.kind == "f" else leaf
 
     return tree.map_structure(of_leaf, arrays)
+
+
+def rows_to_predict(x: Any) -> Any:
+    """Rows as the members take them, in the forms that `fit` takes; tensors and datasets are left to Keras."""
+    in_memory = isinstance(x, (list, tuple, dict, np.ndarray)) or is_frame(x)
+    return as_fit_takes_it(arrays_of(x, "x")) if in_memory else x

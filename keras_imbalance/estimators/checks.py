@@ -1,41 +1,63 @@
 """What an ensemble needs of the models and callbacks that a user's functions make."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import class_ids, invalid
+from keras_imbalance._core import MOST_CLASSES, class_ids, invalid, shown
 from keras_imbalance._keras import (
     LEARNING_RATE_CALLBACKS,
     Callback,
     Model,
+    compiled_losses,
     graph_ends,
     has_graph,
     has_own_train_step,
     optimizer_config,
     tree,
 )
+from keras_imbalance.losses import ClassBalancedLoss, LogitAdjustedLoss
+
+COUNTED = (ClassBalancedLoss, LogitAdjustedLoss)  # losses that correct for the class counts that they are given
+CLOSE = 1e-3
 
 
-def num_required(function: Callable) -> int:
-    """How many arguments a function must have: 0 where nobody can tell, -1 where one must go by name."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return 0
+def required_names(function: Callable) -> set[str]:
+    """The arguments that a function must have, those that can be given by name."""
+    needed = [part for part in _parameters(function).values() if _is_required(part)]
+    return {part.name for part in needed if part.kind is not part.POSITIONAL_ONLY}
+
+
+def num_required(function: Callable, named: Collection[str] = ()) -> int:
+    """How many arguments a function must have besides `named`: 0 where nobody can tell, -1 where one must go by name."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [part for part in parameters if part.default is part.empty]
+    needed = [part for name, part in _parameters(function).items() if _is_required(part) and name not in named]
     if any(part.kind is inspect.Parameter.KEYWORD_ONLY for part in needed):
         return -1
     return sum(part.kind in kinds for part in needed)
 
 
-def check_maker(function: Any, argument: str, example: str) -> None:
-    """Raises unless `function` can be called without arguments or with one."""
-    if not callable(function) or isinstance(function, Model) or num_required(function) not in (0, 1):
-        required = "be a function without arguments, or of the member's index, that makes new objects in every call"
+def _parameters(function):
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
+def _is_required(parameter):
+    return parameter.default is parameter.empty
+
+
+def check_maker(function: Any, argument: str, example: str, named: Collection[str] = ()) -> None:
+    """Raises unless `function` can be called without arguments or with one, and with those of `named` that it must have."""
+    if not callable(function) or isinstance(function, Model) or num_required(function, named) not in (0, 1):
+        given = "".join(f" and `{name}`" for name in named)
+        required = (
+            f"be a function without arguments, or of the member's index{given}, that makes new objects in every call"
+        )
         raise invalid(argument, required, function, f"Pass {argument}={example}.")
 
 
@@ -160,19 +182,65 @@ def check_heads(members: Sequence[Any], backbone: Any) -> None:
             raise invalid("build_model", required, received=f"a model of inputs {_shapes(taken)}")
 
 
-def check_classes(y: Any, classes: Any, rows: int, known: int) -> np.ndarray:
-    """Class id of every row, of `classes`, else of `y`; raises unless they are balanced by members of `known` classes."""
+def check_ids_are_few(ids: np.ndarray, argument: str) -> None:
+    """Raises for ids so large that they number something else than classes."""
+    if ids.max(initial=0) >= MOST_CLASSES:
+        remedy = "Number them anew: names, ids = numpy.unique(ids, return_inverse=True)."
+        raise invalid(argument, f"hold class ids below {MOST_CLASSES:,}", received=f"{ids.max()}", remedy=remedy)
+
+
+def class_of_each_row(y: Any, classes: Any, rows: int) -> np.ndarray:
+    """Class id of every row, of `classes`, else of `y`."""
     argument, given = ("y", y) if classes is None else ("classes", classes)
     if classes is None and not isinstance(y, np.ndarray):
         raise invalid("classes", "hold the class of each row where `y` is a nest of arrays", classes)
-    ids = class_ids(given, known if classes is None else None, name=argument)
+    ids = class_ids(given, name=argument)
     if len(ids) != rows:
         raise invalid("classes", f"hold the class of each of {rows} rows", received=f"{len(ids)}")
-    present = np.unique(ids)
-    if classes is None and len(present) < known:
-        absent = ", ".join(map(str, np.setdiff1d(np.arange(known), present)))
-        remedy = "Build members with fewer channels; to balance the classes that are there, pass `classes` too."
-        raise invalid("y", f"hold rows of each of {known} classes", received=f"none of class {absent}", remedy=remedy)
-    if len(present) < 2:
-        raise invalid(argument, "hold rows of at least two classes", received=f"class {present[0]} alone")
+    check_ids_are_few(ids, argument)
+    if classes is not None and len(np.unique(ids)) < 2:
+        raise invalid("classes", "hold rows of at least two classes", received=f"class {ids[0]} alone")
     return ids
+
+
+def check_classes(y: Any, ids: np.ndarray, known: int) -> None:
+    """Raises unless labels y, whose classes are `ids`, are balanced by members of `known` classes."""
+    class_ids(y, known, name="y")
+    absent = np.setdiff1d(np.arange(known), ids)
+    if absent.size:
+        received = f"none of class {', '.join(map(str, absent))}"
+        remedy = "Build members with fewer channels; to balance the classes that are there, pass `classes` too."
+        raise invalid("y", f"hold rows of each of {known} classes", received=received, remedy=remedy)
+
+
+def warn_of_double_correction(members: Sequence[Any], shares: np.ndarray) -> None:
+    """Warns of a loss that corrects once more what the choice of the rows, of these class shares, has corrected."""
+    for loss, counted in (found for member in members for found in _counted_losses(member, shares)):
+        if not np.allclose(counted, shares, atol=CLOSE):
+            other, own = (shown(part.round(3).tolist()) for part in (counted, shares))
+            warnings.warn(
+                f"{type(loss).__name__} is given class counts in the shares {other}, and members are trained on rows in the "
+                f"shares {own}: the two correct twice. Let the function take the counts that members see, "
+                "`def build_model(class_counts)`, and compile LogitAdjustedLoss(class_counts).",
+                UserWarning,
+                stacklevel=3,
+            )
+            return
+
+
+def prior_of_outputs(members: Sequence[Any], shares: np.ndarray) -> np.ndarray:
+    """The class shares that the members' outputs speak for, when they are trained on rows of these shares."""
+    priors = []
+    for member in members:
+        prior = shares
+        for loss, _ in _counted_losses(member, shares):
+            if isinstance(loss, LogitAdjustedLoss):
+                prior = prior * loss.output_prior / loss.drawn_prior
+        priors.append(prior / prior.sum())
+    return np.mean(priors, axis=0)
+
+
+def _counted_losses(member, shares):
+    """The losses of a member that are given class counts, and the shares of these."""
+    losses = [loss for _, loss, _ in compiled_losses(member) if isinstance(loss, COUNTED)]
+    return [(loss, loss.class_shares()) for loss in losses if np.shape(loss.class_shares()) == shares.shape]

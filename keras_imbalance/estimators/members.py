@@ -17,7 +17,9 @@ from keras_imbalance._keras import (
     tree,
     without_compilation,
 )
-from keras_imbalance.estimators.checks import check_callbacks, check_members, num_required
+from keras_imbalance.estimators.checks import check_callbacks, check_members, num_required, required_names
+
+COUNTS = "class_counts"  # an argument that `build_model` may have
 
 
 def seed_of(seed: int, member: int) -> int:
@@ -25,9 +27,19 @@ def seed_of(seed: int, member: int) -> int:
     return int(np.random.SeedSequence([seed, member]).generate_state(1)[0])
 
 
-def build_members(build_model: Callable, num_members: int, seed: int, from_logits: bool) -> list:
-    """New members, each with initial weights of its own; raises unless they suit an ensemble."""
-    members = _made_for_each(build_model, num_members, seed)
+def build_members(
+    build_model: Callable, num_members: int, seed: int, from_logits: bool, class_counts: np.ndarray
+) -> list:
+    """New members, each with initial weights of its own; raises unless they suit an ensemble.
+
+    Args:
+        build_model: what makes one, of the member's index and `class_counts` where it must have them.
+        num_members: how many.
+        seed: the ensemble's.
+        from_logits: whether they give logits.
+        class_counts: what members are trained on of every class, float64 `(C,)`.
+    """
+    members = _made_for_each(build_model, num_members, seed, {COUNTS: class_counts})
     check_members(members, from_logits)
     return members
 
@@ -36,17 +48,18 @@ def make_callbacks(make: Callable | None, num_members: int, seed: int, joint: bo
     """New callbacks for each member; raises unless they are new and suit the way of training."""
     if make is None:
         return [[] for _ in range(num_members)]
-    made = [[own] if isinstance(own, Callback) else own for own in _made_for_each(make, num_members, seed)]
+    made = [[own] if isinstance(own, Callback) else own for own in _made_for_each(make, num_members, seed, {})]
     check_callbacks(made, joint)
     return [list(own) for own in made]
 
 
-def _made_for_each(function, num_members, seed):
-    """What `function` makes for each member: it is given the index where it must have an argument."""
+def _made_for_each(function, num_members, seed, offered):
+    """What `function` makes for each member: where it must have an argument it is given that of `offered`, or the index."""
+    by_name = {name: offered[name] for name in required_names(function) & set(offered)}
     made = []
     for i in range(num_members):
         with seeded(seed_of(seed, i)):
-            made.append(function(i) if num_required(function) else function())
+            made.append(function(*[i] * num_required(function, by_name), **by_name))
     return made
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core import invalid
-from keras_imbalance._keras import fresh_copy, optimizer_config, seeded
-from keras_imbalance.estimators.arrays import take
+from keras_imbalance._keras import fresh_copy, ops, optimizer_config, seeded, tree
+from keras_imbalance.estimators.arrays import as_fit_takes_it, take
 from keras_imbalance.estimators.batches import Batches, FirstEpoch, SameForAll
 from keras_imbalance.estimators.member_callbacks import MemberBatchCallbacks, MemberCallbacks, acts_on_batches
 from keras_imbalance.estimators.members import seed_of
@@ -30,7 +30,6 @@ class Run:
         batch_size: rows a batch.
         epochs: epochs of each member.
         seed: the ensemble's.
-        ratio: the ensemble's.
         verbose: 0, 1 or 2.
     """
 
@@ -40,13 +39,13 @@ class Run:
     batch_size: int
     epochs: int
     seed: int
-    ratio: float
     verbose: int
 
 
 def try_out(members: Sequence[Any], run: Run) -> None:
     """Computes loss and metrics of two rows, so that what does not fit together shows before any training step."""
     x, y, *weight = take(run.data, run.rows[0, :2])
+    x = tree.map_structure(ops.convert_to_tensor, x)  # a model takes no tensors of text next to arrays
     sample_weight = weight[0] if weight else None
     for member in members:
         try:
@@ -120,11 +119,12 @@ def member_line(member: int, run: Run, history: dict, took: str | None = None) -
 
 def _train_alone(i, member, callbacks, run):
     batches, options = _batches(member, run, range(i, i + 1))
+    of_arrays = isinstance(run.validation, tuple)
     history = member.fit(
         batches,
         **options,
-        validation_data=run.validation,
-        validation_batch_size=run.batch_size if isinstance(run.validation, tuple) else None,
+        validation_data=as_fit_takes_it(run.validation) if of_arrays else run.validation,
+        validation_batch_size=run.batch_size if of_arrays else None,
         callbacks=[FirstEpoch(batches), *callbacks],
         verbose=2 if run.verbose == 2 else 0,
     )
@@ -151,7 +151,6 @@ def _made_by(i, member, run):
         "batch_size": run.batch_size,
         "epochs": run.epochs,
         "seed": run.seed,
-        "ratio": run.ratio,
         "weights": [[list(weight.shape), str(weight.dtype)] for weight in member.weights],
         "optimizer": f"{type(member.optimizer).__name__} {optimizer_config(member.optimizer)}",
         "loss": _described(member.loss),

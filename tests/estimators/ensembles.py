@@ -6,6 +6,7 @@ from keras_imbalance import BalancedBagging
 from keras_imbalance._keras import keras
 
 COUNTS = (60, 22, 10)
+JIT = False if keras.backend.backend() == "tensorflow" else "auto"  # XLA takes a second a net
 
 
 def labelled(counts=COUNTS, features=4, seed=0):
@@ -16,7 +17,14 @@ def labelled(counts=COUNTS, features=4, seed=0):
 
 
 def softmax_net(
-    member=None, channels=3, activation="softmax", metrics=("accuracy",), optimizer=None, loss=None, run_eagerly=True
+    member=None,
+    channels=3,
+    activation="softmax",
+    metrics=("accuracy",),
+    optimizer=None,
+    loss=None,
+    run_eagerly=True,
+    **options,
 ):
     net = keras.Sequential(
         [
@@ -28,12 +36,13 @@ def softmax_net(
     binary = channels == 1
     loss = loss or ("binary_crossentropy" if binary else "sparse_categorical_crossentropy")
     # A graph costs more to make than so small a net to train; the tests that compare ways of training make it.
-    net.compile(optimizer or keras.optimizers.Adam(0.02), loss, metrics=list(metrics), run_eagerly=run_eagerly)
+    optimizer = optimizer or keras.optimizers.Adam(0.02)
+    net.compile(optimizer, loss, metrics=list(metrics), run_eagerly=run_eagerly, jit_compile=JIT, **options)
     return net
 
 
-def in_graph():
-    return softmax_net(run_eagerly=False)
+def in_graph(**options):
+    return softmax_net(run_eagerly=False, **options)
 
 
 def sigmoid_net():
@@ -67,7 +76,8 @@ def backbone_and_head():
 
     def head():
         net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(3, activation="softmax")])
-        net.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        optimizer = keras.optimizers.Adam(0.05)
+        net.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
         return net
 
     return backbone, head

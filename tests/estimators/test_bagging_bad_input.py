@@ -31,6 +31,10 @@ pytestmark = keras_3_only("BalancedBagging refuses it")
         ({"ratio": True}, "ratio"),
         ({"ratio": "5"}, "ratio"),
         ({"ratio": [1, 2]}, "ratio"),
+        ({"max_repeats": 0}, "max_repeats"),
+        ({"max_repeats": "3"}, "max_repeats"),
+        ({"oob_score": 1}, "oob_score"),
+        ({"build_model": lambda a, class_counts, b: None}, "build_model"),
         ({"shared_backbone": "resnet"}, "shared_backbone"),
     ],
 )
@@ -161,6 +165,30 @@ ONE = OneForAll()
         (softmax_net, {}, {"x": np.zeros((92, 7))}, "must suit the models"),
         (softmax_net, {}, {"validation_data": (np.zeros((3, 4)), np.zeros(2))}, "the same number of rows"),
         (softmax_net, {"joint": True}, {"validation_data": "rows"}, "`validation_data` must be arrays"),
+        (softmax_net, {"target": "even"}, {}, "`target` must be one of 'natural'"),
+        (softmax_net, {"target": {2: 1.0}}, {}, "`target` must give every class that has rows a share.* class 0, 1"),
+        (softmax_net, {"target": {"a": 0.5}}, {}, "`target` must have a class id from 0 to 2 as each key"),
+        (
+            softmax_net,
+            {"oob_score": True},
+            {},
+            "`oob_score` must be False where every member holds all rows.* class 2.*0.8",
+        ),
+        (
+            softmax_net,
+            {"oob_score": True, "sampling": "bootstrap"},
+            {"classes": labelled()[1]},
+            "`oob_score` must be False where `classes` are given",
+        ),
+        (
+            softmax_net,
+            {},
+            {"validation_data": (labelled()[0], np.full(92, "a"))},
+            "`validation_data` must hold class ids",
+        ),
+        (softmax_net, {}, {"y": np.array(["a", "b"])[labelled()[1] % 2]}, "`y` must hold rows of each of 3 classes"),
+        (softmax_net, {}, {"classes": np.where(np.arange(92) < 9, 10**7, 0)}, "`classes` must hold class ids below"),
+        (softmax_net, {}, {"y": np.where(np.arange(92) < 9, 10**7, 0)}, "`y` must hold class ids below"),
     ],
 )
 def test_bad_input_is_refused_before_training(build, options, fit, match):

@@ -34,7 +34,7 @@ def test_each_member_has_callbacks_of_its_own():
 
 def test_verbose_writes_a_line_a_member(capsys):
     x, y = labelled()
-    history = bag(members=3).fit(x, y, epochs=2, validation_data=(x, y))
+    history = bag(members=3).fit(x, y, epochs=2, validation_data=(x, y)).history
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     for i, line in enumerate(lines):

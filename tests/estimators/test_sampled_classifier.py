@@ -41,7 +41,7 @@ def linear(
     net = model(
         [keras.Input(X.shape[1:]), keras.layers.Dense(channels or y.shape[1], activation, kernel_initializer="zeros")]
     )
-    net.compile(keras.optimizers.SGD(rate), loss)
+    net.compile(keras.optimizers.SGD(rate), loss, run_eagerly=True)
     return net
 
 
