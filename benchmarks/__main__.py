@@ -34,8 +34,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="NAME", help="some of them")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks.md"), help="the page")
     parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz; by default Keras downloads it")
-    parser.add_argument("--sylva", type=Path, metavar="FILE", help="sylva.npz; without it `effect` leaves it out")
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="data sets of `decisions`, see there")
+    parser.add_argument("--sylva", type=Path, metavar="FILE", help="sylva.npz; without it that set is left out")
     arguments = parser.parse_args()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     page, failed = ["# Benchmarks", f"Python {platform.python_version()}, {os.cpu_count()} cores."], []
@@ -45,10 +44,8 @@ def main():
         command = [sys.executable, "-m", f"benchmarks.{name}"]
         if name in ("buda", "effect", "decisions") and arguments.mnist:
             command += ["--mnist", str(arguments.mnist)]
-        if name == "effect" and arguments.sylva:
+        if name in ("effect", "decisions") and arguments.sylva:
             command += ["--sylva", str(arguments.sylva)]
-        if name == "decisions" and arguments.data:
-            command += ["--data", str(arguments.data)]
         if name == "buda":
             command += ["--figure", str(arguments.output.parent / "images" / "buda.png")]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)

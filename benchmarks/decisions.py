@@ -1,9 +1,8 @@
 """Decisions on new rows: thresholds tuned on few validation rows, and the macro F1 decision, against argmax.
 
-Run: python -m benchmarks.decisions [--data FOLDER] [--mnist FILE.npz] [--only thresholds macro_f1] [--splits 50]
+Run: python -m benchmarks.decisions [--mnist FILE.npz] [--sylva FILE.npz] [--only thresholds macro_f1] [--splits 50]
 
-The generated data need no file. The folder holds page_blocks.csv, wine_quality.csv, skillcraft.csv and hypothyroid.csv (the
-class in the last column) and sylva.npz (x, y); mnist.npz is passed by itself. Probabilities are those of a logistic regression.
+Probabilities are those of a logistic regression, of generated data the true ones.
 
 Thresholds: rows to validate on are drawn so that the rarest class has 5, 20 or 100 of them; classes with too few rows for that
 are left out. Gains are points of the score of argmax on the same new rows: median, and the share of splits with a loss.
@@ -15,7 +14,6 @@ told or estimated, and over argmax of them as they are.
 """
 
 import argparse
-import csv
 import warnings
 from pathlib import Path
 
@@ -27,14 +25,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import keras_imbalance as ki
+from benchmarks import data
 from benchmarks.timing import table
 
 ROWS = (5, 20, 100)
-SETS = ("page_blocks", "wine_quality", "skillcraft")
-TABLES = (*SETS, "hypothyroid")
+SETS = {"page blocks": data.page_blocks, "wine": data.wine, "skillcraft": data.skillcraft}  # of thresholds
 PRIOR = np.array([0.8, 0.14, 0.04, 0.02])
 SHIFT = 0.5  # new rows come in shares of n^0.5
-MOST_VALUES = 10  # of a column of text that is read
 SCORES = {
     "f1": lambda y, d: f1_score(y, d, average="macro", zero_division=0),
     "balanced_accuracy": balanced_accuracy_score,
@@ -56,20 +53,9 @@ def mixture(counts, seed, speaks_for):
     return labels, density / density.sum(axis=1, keepdims=True)
 
 
-def read(path):
-    """Features and labels; gaps take the median, text of few values becomes a column a value."""
-    with path.open(newline="") as file:
-        cells = np.array(list(csv.reader(file))[1:])
-    columns = []
-    for column in cells[:, :-1].T:
-        try:
-            values = np.array([float(cell) if cell else np.nan for cell in column])
-        except ValueError:
-            found = np.unique(column)
-            columns += [(column == value).astype(float) for value in found if len(found) <= MOST_VALUES]
-            continue
-        columns.append(np.nan_to_num(np.where(np.isnan(values), np.nanmedian(values), values)))
-    return np.stack(columns, axis=1), np.unique(cells[:, -1], return_inverse=True)[1]
+def filled(x, labels, names):
+    """Features whose gaps have taken the median of the column, and class ids."""
+    return np.where(np.isnan(x), np.nanmedian(x, axis=0), x).astype(float), labels
 
 
 def regression():
@@ -102,11 +88,9 @@ def halved(x, labels, seed):
 
 def long_tailed(path, seed):
     """The same for MNIST, 3,000 rows down to 30 a digit, as means of 2 x 2 pixels; new rows in the same mix."""
-    from benchmarks.data import exponential_profile, mnist
-
     rng, parts = np.random.default_rng(seed), []
-    for (images, digits), most in zip(mnist(path), (3000, 850), strict=True):
-        counts = exponential_profile(10, most, 100)
+    for (images, digits), most in zip(data.mnist(path), (data.MOST_ROWS, 850), strict=True):
+        counts = data.exponential_profile(10, most, data.IMBALANCE)
         rows = np.concatenate([rng.permutation(np.flatnonzero(digits == k))[:n] for k, n in enumerate(counts)])
         pixels = images[rows].reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(len(rows), -1)
         parts.append((pixels, digits[rows]))
@@ -182,29 +166,27 @@ def gains(class_counts, labels, p, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="where the files are")
-    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz")
+    parser.add_argument("--mnist", type=Path, metavar="FILE", help="mnist.npz; without it MNIST is left out")
+    parser.add_argument("--sylva", type=Path, metavar="FILE", help="sylva.npz; without it that set is left out")
     parser.add_argument("--only", nargs="+", choices=("thresholds", "macro_f1"), default=["thresholds", "macro_f1"])
     parser.add_argument("--splits", type=int, help="by default 50 of thresholds and 20 of macro F1")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
-    folder, read_sets = arguments.data, {}
-    for name in TABLES if folder else ():
-        read_sets[name] = read(folder / f"{name}.csv")
+    sets = {name: filled(*load()) for name, load in SETS.items()}
     if "thresholds" in arguments.only:
         of_rows = {"generated": generated}
-        for name in (name for name in SETS if name in read_sets):
-            of_rows[name] = lambda rows, seed, data=read_sets[name]: trained(*data, rows, seed)
+        for name, rows_and_labels in sets.items():
+            of_rows[name] = lambda rows, seed, given=rows_and_labels: trained(*given, rows, seed)
         thresholds(of_rows, arguments.splits or 50)
         print()
     if "macro_f1" in arguments.only:
+        sets["hypothyroid"] = filled(*data.hypothyroid())
+        if arguments.sylva:
+            sets["sylva"] = filled(*data.sylva(arguments.sylva))
         counts = (PRIOR * 5000).astype(int)
         of_splits = {"generated": lambda seed: (counts, *mixture(counts, seed, PRIOR))}
-        if folder:
-            with np.load(folder / "sylva.npz") as file:
-                read_sets["sylva"] = file["x"].astype(float), np.unique(file["y"], return_inverse=True)[1]
-        for name, data in read_sets.items():
-            of_splits[name] = lambda seed, data=data: halved(*data, seed)
+        for name, rows_and_labels in sets.items():
+            of_splits[name] = lambda seed, given=rows_and_labels: halved(*given, seed)
         if arguments.mnist:
             of_splits["long-tailed MNIST"] = lambda seed: long_tailed(arguments.mnist, seed)
         macro_f1(of_splits, arguments.splits or 20)

@@ -173,8 +173,8 @@ def bagging(run: Run) -> tuple:
     ensemble.fit(run.x, run.y, batch_size=run.batch_size, epochs=epochs, verbose=0)
 
     def predict(x):
-        p = ensemble.predict(x, verbose=0).astype(np.float64)
-        return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p / p.sum(axis=1, keepdims=True)
+        p = ensemble.predict_proba(x).astype(np.float64)
+        return p / p.sum(axis=1, keepdims=True)
 
     return predict, ensemble.train_prior
 
