@@ -11,7 +11,7 @@ import pdoc
 
 import keras_imbalance
 
-PAGES = ("metrics", "metrics.functional", "plots")
+PAGES = ("comparison", "metrics", "metrics.functional", "plots")
 
 
 def main() -> None:

@@ -178,7 +178,7 @@ class Comparison:
             name for name in METRICS if name in self.test.get(PLAIN, {}) and (name != "auc" or name == self.metric)
         ]
         rows = self._rows()
-        equal = self.equal_to_best() if rows else []
+        equal = self.equal_to_best() if rows and self.splits > 1 else []  # one split tells nothing apart
         above = self.compare_to(PLAIN) if PLAIN in self.test else {}
         titles = [METRICS[name].title for name in scores]
         lines = [(HEAD[0], "", *titles, *HEAD[1:])]

@@ -103,7 +103,13 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
 
 def check_logits(model: Any, x: Any, num_classes: int) -> None:
     """Raises unless the model gives `(N, C)` logits, or one where there are two classes."""
-    outputs = as_array(model.predict(x, verbose=0))
+    try:
+        outputs = as_array(model.predict(x, verbose=0))
+    except Exception as error:  # every layer and backend has its own
+        remedy = (
+            "A frame with a column of text comes as a dict of columns: give the net an Input of that name for each."
+        )
+        raise invalid("build_model", "give a net that takes rows of x", received=str(error), remedy=remedy) from error
     if outputs.ndim != 2 or outputs.shape[1] not in ((1, 2) if num_classes == 2 else (num_classes,)):
         requirement = f"give logits of shape (N, {num_classes})"
         raise invalid("build_model", requirement, received=f"outputs of shape {outputs.shape}")

@@ -3,16 +3,18 @@
 Most nets here are planted: the right probabilities, without training.
 """
 
+import time
+
 import numpy as np
 import pytest
 from kerases import keras_3_only
 from planted import COUNTS, MEANS, PLAIN, bayes, deciding, drawn, net, posterior, two_class_net
 from sklearn.model_selection import ShuffleSplit
 
-from keras_imbalance import Method, compare_methods
+from keras_imbalance import Comparison, Method, compare_methods
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import DEFAULT
-from keras_imbalance.comparison.scores import METRICS
+from keras_imbalance.comparison.scores import METRICS, Scored
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
 DEFAULTS = {method.name: method for method in DEFAULT}
@@ -206,8 +208,6 @@ def test_a_time_limit_drops_the_worse_half_and_says_when():
 
     def training(quality):
         def train(run):
-            import time
-
             time.sleep(0.1)
             predict, prior = bayes(run)
             return lambda rows: quality * predict(rows) + (1 - quality) * prior, prior
@@ -226,6 +226,32 @@ def test_a_time_limit_drops_the_worse_half_and_says_when():
     assert "bad" in found.table()
     spent = np.nansum(list(found.seconds.values()))
     assert spent < 1.9 + 0.3
+
+
+def test_nothing_begins_after_the_limit():
+    def train(run):
+        time.sleep(0.2)
+        return bayes(run)
+
+    def other(run):
+        return train(run)
+
+    x, y = drawn(COUNTS, 0)
+    methods = [Method("plain", train=train), Method("late", train=other)]
+    found = compare_methods(net, x, y, methods=methods, splits=1, epochs=1, time_limit=0.1, verbose=0)
+    assert list(found.test) == ["plain"]
+    assert found.reasons == {"late": "not trained: the time was over"}
+
+
+def test_the_validation_rows_choose_and_the_test_rows_only_show():
+    found = Comparison([Method("plain"), Method("other")], "macro_recall", 2, 0.3)
+    for name, validation, test in (("plain", 0.7, 0.5), ("other", 0.6, 0.9)):
+        for split in range(2):
+            values = ({"macro_recall": score + split / 100, "log_loss": 1 - score} for score in (validation, test))
+            found.add(Method(name), split, Scored(*values), 1.0)
+    assert found.best().name == "plain"
+    assert found.best("log_loss").name == "plain"
+    assert found.table().splitlines()[2].startswith("other")
 
 
 RECORDS: list = []
