@@ -27,6 +27,7 @@ __all__ = [
     "Metric",
     "collected_together",
     "compiled_metrics",
+    "given_metrics",
     "given_name",
     "given_reduction",
     "inner_loss",
@@ -157,6 +158,16 @@ def metrics_of(model: Any) -> list:
     for metric in model.metrics:
         compiled = hasattr(metric, "output_names")
         found += (metric.metrics if metric.built else []) if compiled else [metric]
+    return found
+
+
+def given_metrics(model: Any) -> list:
+    """The metrics that `model` was compiled with, before its first batch too: objects, names or functions, in no order."""
+    found: list[Any] = []
+    for metric in model.metrics:
+        compiled = hasattr(metric, "output_names")
+        given = [metric._user_metrics, metric._user_weighted_metrics] if compiled else [metric]
+        found += [one for one in keras.tree.flatten(given) if one is not None]
     return found
 
 

@@ -1,7 +1,13 @@
-"""An optimizer's parts, its learning rates, and how far it is."""
+"""An optimizer's parts, its learning rates, its moving averages, and how far it is."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+from keras_imbalance._keras._backend import keras
+
+AVERAGE = "_model_variables_moving_average"  # of the weights, in the order of what the optimizer was built over
 
 
 def parts(optimizer: Any) -> list:
@@ -51,3 +57,18 @@ def is_built(optimizer: Any) -> bool:
 def steps_taken(optimizer: Any) -> int:
     """How many steps the optimizer has taken."""
     return int(learners(optimizer)[0].iterations.numpy())
+
+
+def separate_averages(optimizer: Any) -> None:
+    """On JAX, gives each moving average of a weight memory of its own.
+
+    At the end of a fit Keras lets the weight have the array of its average. The next step gives the memory of both away, once
+    too often; `evaluate` gives that of the weight away, and the average is gone, whose value the weight still has.
+    """
+    if optimizer is None or keras.backend.backend() != "jax":
+        return
+    for part in parts(optimizer):
+        averages = vars(part).get(AVERAGE) or ()
+        for variable, average in zip(vars(part).get("_trainable_variables", ()), averages, strict=False):
+            if average is not None:
+                average.assign(np.array(variable if average.value.is_deleted() else average))

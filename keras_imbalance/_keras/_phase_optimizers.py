@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._keras._backend import keras, ops
-from keras_imbalance._keras._optimizers import is_built, learners, on_demand, parts
+from keras_imbalance._keras._optimizers import AVERAGE, is_built, learners, on_demand, parts
 from keras_imbalance._keras._training import check_built
 
-AVERAGE = "_model_variables_moving_average"  # the slot that begins at the weight, not at its initial value
 # Settings that no configuration holds: what `exclude_from_weight_decay` was told.
 UNSAVED = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
 NOT_SLOTS = ("_variables", "_trainable_variables")
@@ -289,7 +288,7 @@ class PhaseOptimizers:
         for key, slot in held.items():
             if key in self._aside:
                 _assign(slot, self._aside.pop(key))
-            elif key[1] == AVERAGE:  # one that begins now
+            elif key[1] == AVERAGE:  # one that begins now, at the weight, not at its initial value
                 _assign(slot, _value(over[key[0]]))
         # Not strict: a MultiOptimizer of a function gets one more part, at the end, for a variable that it did not know.
         for variable, value in zip(own_rest, rest, strict=False):

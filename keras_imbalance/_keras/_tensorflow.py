@@ -2,6 +2,9 @@
 
 import contextlib
 from types import ModuleType
+from typing import Any
+
+import numpy as np
 
 from keras_imbalance._keras._backend import keras
 
@@ -28,3 +31,10 @@ def tensorflow() -> ModuleType:
             with contextlib.suppress(RuntimeError):  # TensorFlow runs already
                 tf.config.set_visible_devices([], "GPU")
     return tf
+
+
+def as_text(array: np.ndarray) -> Any:
+    """An array of text as `predict` takes it: on TensorFlow a tensor, since Keras takes arrays of text in one form alone."""
+    if keras.backend.backend() != "tensorflow":
+        return array
+    return tensorflow().constant(array.tolist() if array.dtype == object else array)

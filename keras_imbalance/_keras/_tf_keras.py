@@ -59,6 +59,7 @@ __all__ = [
     "Metric",
     "collected_together",
     "compiled_metrics",
+    "given_metrics",
     "given_name",
     "given_reduction",
     "inner_loss",
@@ -199,6 +200,13 @@ def compiled_metrics(model: Any) -> dict:
 def metrics_of(model: Any) -> list:
     """The metrics that `model` was compiled with, in the middle of an epoch too; empty before its first batch."""
     return list(compiled_metrics(model).values())
+
+
+def given_metrics(model: Any) -> list:
+    """The metrics that `model` was compiled with, before its first batch too: objects, names or functions, in no order."""
+    container = model.compiled_metrics
+    given = [] if container is None else [container._user_metrics, container._user_weighted_metrics]
+    return [metric for metric in tf.nest.flatten(given) if metric is not None]
 
 
 def collected_together() -> tuple[list, list] | None:

@@ -20,15 +20,25 @@ def bar_arguments(keys: list[str]) -> dict:
 
 
 class _StartAt:
-    """What tf-keras asks for the epoch to start from."""
+    """The epoch that the running fit starts from. One that begins later, after an error in this one, asks for it in vain.
 
-    def __init__(self, epoch: int):
-        self.epoch = epoch
+    Each fit gives the model a `history` of its own before any callback is asked. Keras 3 takes this for a number where it is
+    true; tf-keras calls the method.
+    """
+
+    def __init__(self, model: Any, epoch: int):
+        self._model, self._history, self._epoch = model, getattr(model, "history", None), epoch
+
+    def __bool__(self) -> bool:
+        return getattr(self._model, "history", None) is self._history
+
+    def __index__(self) -> int:
+        return self._epoch
 
     def maybe_load_initial_counters_from_ckpt(
         self, steps_per_epoch: Any, initial_epoch: int, mode: Any = None
     ) -> tuple[int, int]:
-        return self.epoch, 0
+        return (self._epoch if self else initial_epoch), 0
 
 
 def state_variables(model: Any) -> list:
@@ -37,11 +47,12 @@ def state_variables(model: Any) -> list:
 
 
 def start_at(model: Any, epoch: int | None) -> None:
-    """Lets the fit that is about to begin start at this epoch; None forgets it, as Keras 3 itself does not."""
+    """Lets the fit that calls its callbacks' `on_train_begin` start at this epoch; None forgets it, as Keras 3 does not."""
+    start = None if epoch is None else _StartAt(model, epoch)
     if hasattr(model, "metrics_variables"):
-        model._initial_epoch = epoch
+        model._initial_epoch = start
     else:
-        model._training_state = None if epoch is None else _StartAt(epoch)
+        model._training_state = start
 
 
 def check_built(model: Any, needed_by: str) -> None:
@@ -86,6 +97,24 @@ def callbacks_of_fit(callback: Any) -> list:
 def _calling_list(callback):
     lists = (owner for owner, _ in callers() if isinstance(owner, keras.callbacks.CallbackList))
     return next((found.callbacks for found in lists if found is not callback), None)
+
+
+SWAPS = tuple(getattr(keras.callbacks, name) for name in ("SwapEMAWeights",) if hasattr(keras.callbacks, name))
+
+
+def swaps_between_epochs(callback: Any) -> bool:
+    """Whether a callback leaves the moving averages in the model from the end of an epoch to the beginning of the next."""
+    return isinstance(callback, SWAPS) and bool(callback.swap_on_epoch)
+
+
+def is_swapped(callback: Any) -> bool:
+    """Whether the model has its moving averages for weights now, by one of `SWAPS`."""
+    return bool(callback._ema_weights_in_model)
+
+
+def set_swapped(callback: Any, swapped: bool) -> None:
+    """Tells one of `SWAPS` which of the two the model has."""
+    callback._ema_weights_in_model = swapped
 
 
 def writes_files(model: Any) -> bool:

@@ -8,8 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from keras_imbalance._core import check_flag
-from keras_imbalance._keras import Callback, callbacks_of_fit, check_built, is_built, keras, start_at, writes_files
+from keras_imbalance._keras import (
+    Callback,
+    callbacks_of_fit,
+    check_built,
+    is_built,
+    keras,
+    start_at,
+    swaps_between_epochs,
+    writes_files,
+)
 from keras_imbalance.callbacks.backup_file import read_backup, refused, write_backup
+from keras_imbalance.callbacks.base import ImbalanceCallback
 from keras_imbalance.callbacks.folders import check_folder, make_folder
 from keras_imbalance.callbacks.resumable import registered_callbacks
 from keras_imbalance.callbacks.saved_model import (
@@ -23,13 +33,14 @@ from keras_imbalance.callbacks.saved_parts import Part, check_parts, find_parts,
 from keras_imbalance.callbacks.unlisted_samplers import UnlistedSamplers
 
 
-class BackupAndRestore(Callback):
+class BackupAndRestore(ImbalanceCallback):
     """Backs up a whole fit after each epoch, and goes on from there after a kill at any point with the same result.
 
     Put it last in the list of callbacks. EarlyStopping, ReduceLROnPlateau and ModelCheckpoint of Keras, and a sampler that no
     callback acts on, are saved where `state` lists them: a callback cannot see what else fit was given. Callbacks of this
     package and their samplers are found without being listed. One of Keras's three that fit has and `state` lacks is named in a
-    warning before the first step, a sampler that draws rows and is not saved after the first epoch.
+    warning before the first step, a sampler that draws rows and is not saved after the first epoch. SwapEMAWeights with
+    `swap_on_epoch=True` must stand in `state`, since a backup of averages in the place of weights would go on wrongly.
 
     Everything is in one file that is replaced whole: the weights, the optimizer, the states of random layers, the samplers and
     the callbacks. A run that is killed while it trains or saves, and started again with the same arguments, ends with the
@@ -47,9 +58,9 @@ class BackupAndRestore(Callback):
             Defaults to True.
 
     Raises:
-        ValueError: when training begins, for callbacks after it whose state it would miss, another backup in the list, a folder
-            that cannot be written to, a model without weights, or a backup that is damaged or of another model or run. The
-            backup is left as it is then.
+        ValueError: when training begins, for callbacks after it whose state it would miss, a SwapEMAWeights(swap_on_epoch=True)
+            that `state` lacks, another backup in the list, a folder that cannot be written to, a model without weights, or a
+            backup that is damaged or of another model or run. The backup is left as it is then.
 
     Warns:
         UserWarning: when training begins, for a callback of Keras with state that `state` lacks, or one in `state` that fit
@@ -138,6 +149,7 @@ class BackupAndRestore(Callback):
         self._unlisted.end_epoch()
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
         start_at(self.model, None)
         if self.delete_checkpoint and writes_files(self.model):
             self._file.unlink(missing_ok=True)
@@ -201,7 +213,14 @@ class BackupAndRestore(Callback):
                     "BackupAndRestore of keras_imbalance saves all that is needed. Received: two callbacks of this name. Leave "
                     "one out."
                 )
-            if has_keras_state(callback) and all(callback is not listed for listed in self.state):
+            listed = any(callback is one for one in self.state)
+            if swaps_between_epochs(callback) and not listed:
+                raise ValueError(
+                    "SwapEMAWeights(swap_on_epoch=True) leaves the averages in the model between two epochs, which a backup "
+                    "must know of. Received: one that is not in `state`. Put it before BackupAndRestore in the list of "
+                    "callbacks, and into `state`."
+                )
+            if has_keras_state(callback) and not listed:
                 _warn(callback, "is not saved, so a run that is killed does not resume exactly", "List it in `state`.")
         for listed in self.state:
             if isinstance(listed, Callback) and getattr(listed, "params", None) is not self.params:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import class_ids, invalid, log_names, shown
+from keras_imbalance._core import arrays_of, class_ids, invalid, is_frame, is_text, log_names, named_ids, nearest, shown
+from keras_imbalance._keras import as_text
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.metrics import PerClassF1, functional
 
@@ -23,14 +24,41 @@ def logged_scores(logs: Mapping[str, Any], monitor: str, class_names: Sequence[s
     class_names = log_names(class_names) or []
     missing = [name for name in class_names if f"{monitor}/{name}" not in logs]
     if missing:
-        raise invalid(
-            "monitor",
-            f"name a metric that logs `{monitor}/<class>` for every class of the sampler",
-            received=f"logs without {shown(missing)}; they hold {shown(keys_of_metrics(logs))}",
-            remedy="Compile a per-class metric with that name and the sampler's class names, and pass validation_data to fit "
-            "for a key that starts with val_; or give DynamicSampling its own validation_data.",
+        known = keys_of_metrics(logs)
+        raise _unknown_monitor(
+            monitor, missing, f"logs that hold {shown(known)}", nearest(f"{monitor}/{missing[0]}", known)
         )
     return np.array([float(logs[f"{monitor}/{name}"]) for name in class_names])
+
+
+def _unknown_monitor(monitor, missing, received, hint):
+    return invalid(
+        "monitor",
+        f"name a metric that logs `{monitor}/<class>` for every class of the sampler",
+        received=f"monitor={monitor!r}, {shown(missing)} missing, and {received}",
+        remedy=f"{hint} Compile a per-class metric with that name and the sampler's class names, with log_classes=False put "
+        "PerClassLogger before DynamicSampling, and pass validation_data to fit for a key that starts with val_; or give "
+        "DynamicSampling its own validation_data.".strip(),
+    )
+
+
+def check_monitor(monitor: str, class_names: Sequence[str], keys: Sequence[str] | None) -> None:
+    """Raises before the first epoch where no key of the logs will be `{monitor}/{class}`.
+
+    Args:
+        monitor: what is read, with or without "val_".
+        class_names: those of the sampler.
+        keys: of an epoch's logs, without "val_"; None where they are not known, and nothing is checked.
+
+    Example:
+    >>> check_monitor("val_f1", ["ok", "worn"], ["f1/ok", "f1/worn", "f1"])
+    """
+    wanted = [f"{monitor}/{name}" for name in log_names(class_names) or []]
+    prefix = "val_" if monitor.startswith("val_") else ""
+    known = [prefix + key for key in keys or []]
+    missing = [key for key in wanted if key not in known]
+    if keys is not None and missing:
+        raise _unknown_monitor(monitor, missing, f"metrics that log {shown(sorted(known))}", nearest(missing[0], known))
 
 
 def class_scores(
@@ -75,36 +103,74 @@ def class_scores(
     return np.where(functional.support(counts) > 0, functional.SCORES[score](counts), np.nan)
 
 
-def check_validation_data(data: Any, num_classes: int) -> None:
-    """Raises unless `data` is a tuple of arrays `(x, y)` or `(x, y, sample_weight)`, or batches that can be read again."""
+def check_validation_data(data: Any, class_names: Sequence[str]) -> Any:
+    """`data` as it is scored: arrays in the place of frames, Series and lists, as a sampler delivers them; ids for text labels.
+
+    Args:
+        data: arrays `(x, y)` or `(x, y, sample_weight)`, or batches that can be read again, which stay as they are.
+        class_names: those of the sampler, which text labels use.
+
+    Raises:
+        ValueError: for anything else, for arrays of different lengths, and for labels that name no class.
+
+    Example:
+    >>> check_validation_data(([0.5, 1.5], ["worn", "ok"]), ["ok", "worn"])
+    (array([0.5, 1.5]), array([1, 0]))
+    """
     if isinstance(data, (tuple, list)):
-        _check_arrays(data, num_classes)
-    elif isinstance(data, Iterator) or not (isinstance(data, Iterable) or hasattr(data, "__getitem__")):
+        return _checked_arrays(data, class_names)
+    if isinstance(data, Iterator) or not (isinstance(data, Iterable) or hasattr(data, "__getitem__")):
         raise invalid(
             "validation_data",
             "be arrays (x, y) or batches that can be read again each epoch, such as a tf.data.Dataset",
             received=str(type(data)),
             remedy="Make arrays or a dataset of a generator first.",
         )
-    elif hasattr(data, "cardinality") and int(data.cardinality()) == -1:
+    if hasattr(data, "cardinality") and int(data.cardinality()) == -1:
         raise invalid(
             "validation_data", "be finite", received="an infinite dataset", remedy="Limit it with `.take(batches)`."
         )
+    return data
 
 
-def _check_arrays(data, num_classes):
+def _checked_arrays(data, class_names):
     if len(data) not in (2, 3):
         raise invalid(
             "validation_data", "be (x, y), (x, y, sample_weight) or a dataset", received=f"{len(data)} entries"
         )
-    lengths = {len(part) for part in data if hasattr(part, "shape") and len(part.shape)}
+    x, y, *weights = (_as_arrays(part) for part in data)
+    x = _with_text(x)
+    lengths = {len(part) for part in (x, y, *weights) if hasattr(part, "shape") and len(part.shape)}
     if len(lengths) > 1:
         raise invalid("validation_data", "hold arrays of one length", received=f"lengths {sorted(lengths)}")
-    if np.ndim(data[1]) in (1, 2):
-        labels = np.asarray(data[1])
-        if len(data) == 3 and np.shape(data[2])[:1] == labels.shape[:1] and np.size(data[2]) == len(labels):
-            labels = labels[np.reshape(data[2], -1) != 0]  # a row that does not count may hold anything
-        class_ids(labels, num_classes, "validation_data")
+    if isinstance(y, np.ndarray) and is_text(y):
+        y, _ = named_ids(y, class_names, "validation_data")
+    if np.ndim(y) in (1, 2):
+        labels = np.asarray(y)
+        if weights and np.shape(weights[0])[:1] == labels.shape[:1] and np.size(weights[0]) == len(labels):
+            labels = labels[np.reshape(weights[0], -1) != 0]  # a row that does not count may hold anything
+        class_ids(labels, len(class_names), "validation_data")
+    return (x, y, *weights)
+
+
+def _as_arrays(part):
+    """A part of the data with arrays for what `predict` does not take as a sampler delivers it; tensors stay as they are."""
+    if isinstance(part, Mapping):
+        return {key: _as_arrays(inner) for key, inner in part.items()}
+    if isinstance(part, (tuple, list)) and any(hasattr(inner, "shape") or isinstance(inner, Mapping) for inner in part):
+        return [_as_arrays(inner) for inner in part]
+    if is_frame(part) or hasattr(part, "iloc") or isinstance(part, (tuple, list)):
+        part = arrays_of(part, "validation_data")
+    return part
+
+
+def _with_text(part):
+    """A nest of arrays with text as this Keras takes it."""
+    if isinstance(part, Mapping):
+        return {key: _with_text(inner) for key, inner in part.items()}
+    if isinstance(part, list):
+        return [_with_text(inner) for inner in part]
+    return as_text(part) if isinstance(part, np.ndarray) and is_text(part) else part
 
 
 def _predicted(model, data, batch_size):

@@ -15,14 +15,16 @@ from keras_imbalance._core import (
     class_weights,
     invalid,
 )
-from keras_imbalance._keras import REDUCTION, Callback, compiled_losses, given_reduction
+from keras_imbalance._keras import REDUCTION, compiled_losses, given_reduction
+from keras_imbalance.callbacks.base import ImbalanceCallback
+from keras_imbalance.callbacks.fit_checks import warn_of_late_epoch
 from keras_imbalance.callbacks.train_steps import TrainSteps
 from keras_imbalance.losses import ClassBalancedLoss, FocalLoss, LDAMLoss
 
 WITH_WEIGHTS = {ClassBalancedLoss: "class_weights", LDAMLoss: "class_weights", FocalLoss: "alpha"}
 
 
-class DeferredReweighting(Callback):
+class DeferredReweighting(ImbalanceCallback):
     """Trains with every class weighted equally, then from `start_epoch` on with class weights (DRW).
 
     The model must be compiled with a ClassBalancedLoss, LDAMLoss or FocalLoss; wrap another loss,
@@ -51,6 +53,9 @@ class DeferredReweighting(Callback):
         ValueError: for arguments out of range; when training begins for an unknown output, a loss without class weights, a
             FocalLoss without `class_counts`, counts of another shape, or two of these callbacks for one loss; after the first
             batch where the model trains without its method `train_step`.
+
+    Warns:
+        UserWarning: when training begins, for a `start_epoch` that it does not reach.
 
     Example:
     >>> import numpy as np
@@ -104,6 +109,7 @@ class DeferredReweighting(Callback):
             self._weights[id(loss)] = (loss, weights)
         for loss, weights in self._weights.values():
             steps.set(loss, **{_attribute(loss): _ones(loss, weights)})
+        warn_of_late_epoch(self, "start_epoch", self.start_epoch, "No epoch trains with class weights")
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         reweighted = epoch >= self.start_epoch
@@ -123,6 +129,7 @@ class DeferredReweighting(Callback):
             raise invalid("model", "train by its method `train_step`", received=received, remedy=remedy)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
         for loss, _ in self._weights.values():
             TrainSteps.of(self.model).drop(loss, _attribute(loss), REDUCTION)
 

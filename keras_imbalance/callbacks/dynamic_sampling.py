@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_imbalance._core import Sampler, check_number, check_one_of, check_whole, invalid, shown
-from keras_imbalance.callbacks.class_scores import check_validation_data, class_scores, logged_scores
+from keras_imbalance.callbacks.class_scores import check_monitor, check_validation_data, class_scores, logged_scores
+from keras_imbalance.callbacks.fit_checks import check_swap_comes_first, keys_before, warn_of_late_epoch
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.callbacks.ownership import set_target
+from keras_imbalance.callbacks.per_class_logger import PerClassLogger
 from keras_imbalance.callbacks.sampling_callback import SamplingCallback
 from keras_imbalance.callbacks.share_changes import describe_change
 from keras_imbalance.callbacks.state_schema import Kind, list_of, number, optional, whole
@@ -69,20 +71,22 @@ class DynamicSampling(SamplingCallback):
         end_epoch: the first epoch whose target is left alone, as for TwoPhaseLearning(sampler, switch_epoch=end_epoch).
             Defaults to None: no end.
         validation_data: None, or data to compute the scores on in place of those in the logs: arrays `(x, y)` or
-            `(x, y, sample_weight)`, or a finite dataset of such batches that can be read again each epoch. No metric has to be
-            compiled, and the running ones are not touched. Defaults to None.
+            `(x, y, sample_weight)`, data frames and text as samplers take them, or a finite dataset of such batches that can be
+            read again each epoch. No metric has to be compiled, and the running ones are not touched. Defaults to None.
         batch_size: rows of arrays in `validation_data` that are predicted together. Defaults to None, what `predict` takes.
         threshold: for one sigmoid channel in `validation_data`, above it is class 1; 0 for logits. Defaults to 0.5.
         verbose: 1 prints the change in a line an epoch. Defaults to 0.
 
     Raises:
-        ValueError: for arguments out of range; at the end of the first epoch with validation when the logs lack the monitored
-            keys, when no class has a score, or when the rule gives no weights; when training begins for another callback that
-            sets the target in the same epochs.
+        ValueError: for arguments out of range; when training begins for another callback that sets the target in the same
+            epochs, for a `monitor` that no compiled metric logs, and, with `validation_data`, for
+            SwapEMAWeights(swap_on_epoch=True) after this one; at the end of the first epoch with validation when the logs lack
+            the monitored keys, when no class has a score, or when the rule gives no weights.
 
     Warns:
-        UserWarning: at the end of a first epoch without validation, at the end of a fit in which no epoch had scores, and at
-            the end of a first epoch that drew nothing from this sampler, as where another one's dataset is fitted.
+        UserWarning: when training begins, where no epoch follows `start_epoch`; at the end of a first epoch without validation,
+            at the end of a fit in which no epoch had scores, and at the end of a first epoch that drew nothing from this
+            sampler, as where another one's dataset is fitted.
 
     Attributes:
         history: the class shares that each epoch really drew, a list of arrays `(C,)`; `plot_sampling_distribution` draws it.
@@ -140,7 +144,7 @@ class DynamicSampling(SamplingCallback):
         self.threshold = check_number(threshold, "threshold")
         self.verbose = check_one_of(verbose, "verbose", (0, 1))
         if validation_data is not None:
-            check_validation_data(validation_data, sampler.num_classes)
+            self.validation_data = check_validation_data(validation_data, sampler.class_names)
             check_one_of(self.monitor, "monitor", [f"val_{name}" for name in functional.SCORES])
         self._next: np.ndarray | None = None  # the target that the last scores ask for
         self._updates = 0  # how often a target followed from scores in this fit
@@ -153,6 +157,14 @@ class DynamicSampling(SamplingCallback):
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         super().on_train_begin(logs)
         self._next, self._updates, self._unvalidated = None, 0, False
+        if self.validation_data is not None:
+            check_swap_comes_first(self, "scores the weights of that moment on its validation data")
+        else:
+            keys = keys_before(self, lambda other: isinstance(other, PerClassLogger))
+            check_monitor(self.monitor, self.sampler.class_names, keys)
+        if self.start_epoch:  # in a fit of one epoch nobody expects a second
+            lost = "DynamicSampling never sets the target, which follows the scores of an epoch in the next one"
+            warn_of_late_epoch(self, "start_epoch", self.start_epoch, lost, needed=self.start_epoch + 1)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)

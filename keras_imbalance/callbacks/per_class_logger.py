@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_imbalance._core import Sampler, check_sampler, invalid, shown
-from keras_imbalance._keras import Callback, compiled_metrics, metrics_of
+from keras_imbalance._keras import compiled_metrics, metrics_of
+from keras_imbalance.callbacks.base import ImbalanceCallback
+from keras_imbalance.callbacks.fit_checks import metrics_for
 from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 from keras_imbalance.callbacks.off_the_bar import keep_off_the_bar
 from keras_imbalance.callbacks.sampler_watch import SamplerWatch
 from keras_imbalance.metrics import ClassMetric
 
 
-class PerClassLogger(Callback):
+class PerClassLogger(ImbalanceCallback):
     """Adds `{name}/{class}` and `val_{name}/{class}` of every compiled per-class metric to the logs of each epoch.
 
     For many classes: a scalar a class in the logs of every batch makes a step several times slower, so compile the metrics
@@ -31,8 +33,8 @@ class PerClassLogger(Callback):
         validation: `{name}/{class}` of the last evaluation.
 
     Raises:
-        ValueError: for anything else as `sampler`; at the end of the first epoch when the model was compiled with no per-class
-            metric.
+        ValueError: for anything else as `sampler`; when the model was compiled with no per-class metric: before the first
+            epoch, or at its end where other metrics are the user's own.
 
     Warns:
         UserWarning: where the first epoch draws no row from the sampler, or an epoch other shares than it was told.
@@ -69,6 +71,9 @@ class PerClassLogger(Callback):
         keep_off_the_bar(self, self.is_of_a_class)
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
+        metrics = metrics_for(self)
+        if metrics is not None and not any(metric.logged_classes() for metric in metrics):
+            raise self._no_metric()
         self._watch = None if self.sampler is None else SamplerWatch(self)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
@@ -93,13 +98,7 @@ class PerClassLogger(Callback):
         if self._in_epoch:
             self._read_training()
         if not self.training:
-            names = sorted(metric.name for metric in self.model.metrics)
-            raise invalid(
-                "metrics",
-                f"hold a per-class metric for {type(self).__name__}",
-                received=f"a model compiled with the metrics {shown(names)}",
-                remedy="Compile it with metrics=[PerClassF1(num_classes, log_classes=False)] or another of them.",
-            )
+            raise self._no_metric()
         if logs is not None:
             logs.update(self.training)
             logs.update({f"val_{key}": value for key, value in self.validation.items()})
@@ -116,6 +115,15 @@ class PerClassLogger(Callback):
             metrics = (metric for metric in metrics_of(self._fitted) if isinstance(metric, ClassMetric))
             self._of_classes = {key for metric in metrics for key in metric.logged_classes()}
         return key.removeprefix("val_") in self._of_classes
+
+    def _no_metric(self):
+        names = sorted(metric.name for metric in self.model.metrics)
+        return invalid(
+            "metrics",
+            f"hold a per-class metric for {type(self).__name__}",
+            received=f"a model compiled with the metrics {shown(names)}",
+            remedy="Compile it with metrics=[PerClassF1(num_classes, log_classes=False)] or another of them.",
+        )
 
     def _read_training(self):
         metrics = compiled_metrics(self.model)

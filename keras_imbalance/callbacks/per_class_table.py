@@ -15,7 +15,9 @@ from keras_imbalance._core import (
     shown,
     text_table,
 )
-from keras_imbalance._keras import Callback, compiled_metrics, given_name
+from keras_imbalance._keras import compiled_metrics, given_name
+from keras_imbalance.callbacks.base import ImbalanceCallback
+from keras_imbalance.callbacks.fit_checks import metrics_for
 from keras_imbalance.metrics import ClassMetric, CountingMetric, functional
 
 MOST = 5  # classes at each end, where not all are shown
@@ -43,7 +45,7 @@ class Seen(NamedTuple):
     means: np.ndarray
 
 
-class PerClassTable(Callback):
+class PerClassTable(ImbalanceCallback):
     """Prints rows, precision, recall and F1 of every class after an epoch, and how F1 changed since the table before.
 
     The figures are those of the validation data, or of the training epoch where it was not validated. They come from a compiled
@@ -57,8 +59,8 @@ class PerClassTable(Callback):
             `PerClassF1(3, name="left_f1")`. Defaults to None, the first one that counts decisions.
 
     Raises:
-        ValueError: for arguments of another kind; at the end of the first epoch when the model was compiled without such a
-            metric.
+        ValueError: for arguments of another kind; when the model was compiled without such a metric: before the first epoch, or
+            at its end where other metrics are the user's own.
 
     Example:
     >>> import keras, numpy as np
@@ -85,6 +87,12 @@ class PerClassTable(Callback):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         self._validated, self._waiting, self._before = None, None, {}
+        metrics = metrics_for(self)
+        named = {given_name(metric): metric for metric in metrics or ()}
+        several = len(getattr(self.model, "output_names", None) or ()) > 1
+        # Of several outputs, or of two metrics of one name, Keras makes up other names with the first batch.
+        if metrics is not None and len(named) == len(metrics) and not several:
+            self._chosen(named)
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         # Here and not at the end of an epoch: Keras's bar completes its line after the callbacks.
@@ -100,6 +108,7 @@ class PerClassTable(Callback):
         self._waiting = epoch, _seen(f"Epoch {epoch + 1}, {run}", run, *(validated or self._counted()))
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
         self._print()
 
     def _print(self) -> None:
@@ -111,7 +120,13 @@ class PerClassTable(Callback):
 
     def _counted(self):
         """The metric that is read, its name where the model has several outputs, and what it counted so far."""
-        ours = {key: metric for key, metric in compiled_metrics(self.model).items() if isinstance(metric, ClassMetric)}
+        name, metric = self._chosen(compiled_metrics(self.model))
+        several = len(getattr(self.model, "output_names", None) or ()) > 1
+        return metric, f", {name}" if several else "", metric.exact_tally()
+
+    def _chosen(self, compiled):
+        """The metric that is read and what it goes by, of compiled metrics by the name that Keras has for them."""
+        ours = {key: metric for key, metric in compiled.items() if isinstance(metric, ClassMetric)}
         counting = {key: metric for key, metric in ours.items() if isinstance(metric, CountingMetric)}
         if not counting:
             remedy = "Compile it with metrics=[PerClassF1(num_classes)] or another of them."
@@ -125,8 +140,7 @@ class PerClassTable(Callback):
             remedy = nearest(name, named) or f"Name one of {shown(sorted(known))}."
             received = f"{name!r}, and a model compiled with {shown(sorted(known))}"
             raise invalid("metric", "name a metric that counts decisions", received=received, remedy=remedy)
-        several = len(getattr(self.model, "output_names", None) or ()) > 1
-        return named[name], f", {name}" if several else "", named[name].exact_tally()
+        return name, named[name]
 
 
 def _name_of(key, metric):

@@ -28,8 +28,8 @@ class PerClassTensorBoard(PerClassLogger):
         sampler: as in PerClassLogger. Defaults to None.
 
     Raises:
-        ValueError: for arguments of another kind, and at the end of the first epoch when the model was compiled with no
-            per-class metric.
+        ValueError: for arguments of another kind, and when the model was compiled with no per-class metric, as in
+            PerClassLogger.
 
     Example:
     >>> import keras, numpy as np, os, tempfile
@@ -83,6 +83,7 @@ class PerClassTensorBoard(PerClassLogger):
                 self._write(run, epoch, values)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
         for file in self._files.values():
             file.close()
         self._files = {}

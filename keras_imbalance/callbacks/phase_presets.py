@@ -42,6 +42,8 @@ class TwoPhaseLearning(PhasedTraining):
     Class Imbalance Problem in Convolutional Neural Networks, 2018, https://arxiv.org/abs/1710.05381
     """
 
+    argument_of: Mapping[str, str] = {"start_epoch": "switch_epoch"}
+
     def __init__(
         self,
         sampler: Sampler,
@@ -103,7 +105,7 @@ class ClassifierRetraining(PhasedTraining):
     https://arxiv.org/abs/1910.09217
     """
 
-    argument_of: Mapping[str, str] = {"unfreeze": "head", "reinitialize": "head"}
+    argument_of: Mapping[str, str] = {"start_epoch": "switch_epoch", "unfreeze": "head", "reinitialize": "head"}
 
     def __init__(
         self,
@@ -169,7 +171,7 @@ class LearnableWeightScaling(PhasedTraining):
     https://arxiv.org/abs/1910.09217
     """
 
-    argument_of: Mapping[str, str] = {"freeze": "scaling", "unfreeze": "scaling"}
+    argument_of: Mapping[str, str] = {"start_epoch": "switch_epoch", "freeze": "scaling", "unfreeze": "scaling"}
 
     def __init__(
         self,

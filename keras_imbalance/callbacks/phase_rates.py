@@ -92,9 +92,10 @@ class PhaseRates:
         self.base = None if base is None else [check_number(rate, "base_rates", 0) for rate in base]
         self.changed = any(phase.sets_rate for phase in self._phases[: phase + 1])
 
-    def put_back(self) -> None:
-        """Gives the model's own optimizer the rates of before."""
-        if self.changed and self.base is not None:
+    def put_back(self, broken_off: bool = False) -> None:
+        """Gives the model's own optimizer the rates of before; after a fit that was broken off, rates set since then stay."""
+        since = broken_off and self._left is not None and _differ(learning_rates(self._own), self._left)
+        if self.changed and self.base is not None and not since:
             set_learning_rates(self._own, self.base)
         self.changed = False
 

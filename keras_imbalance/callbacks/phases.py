@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_imbalance._core import Sampler, check_sampler, check_target, check_whole, invalid
 from keras_imbalance._keras import build_parts, check_built, phase_optimizers, rebuild_functions, writes_own_weights
+from keras_imbalance.callbacks.fit_checks import check_no_scheduler, check_swap_comes_first, warn_of_late_epoch
 from keras_imbalance.callbacks.layer_selection import Flags, change_flags, find_layers, reinitialize, walk
 from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 from keras_imbalance.callbacks.ownership import claim, note_target, release, set_target
@@ -39,8 +40,9 @@ class PhasedTraining(ResumableCallback):
     file, load its weights into a model that was built anew, or use `BackupAndRestore` of this package.
 
     ReduceLROnPlateau works with phases, since a number is set once, when its phase begins. LearningRateScheduler sets the rate
-    of every epoch by itself: leave it out, and give the phase `learning_rate` as a function of the epoch. Where a phase has a
-    target, the class shares that an epoch drew are in its logs as `sampling/{class}`.
+    of every epoch by itself: leave it out, and give the phase `learning_rate` as a function of the epoch. SwapEMAWeights with
+    `swap_on_epoch=True` comes before phases that choose layers. Where a phase has a target, the class shares that an epoch drew
+    are in its logs as `sampling/{class}`.
 
     Args:
         phases: `Phase`s in the order of their `start_epoch`s.
@@ -51,12 +53,14 @@ class PhasedTraining(ResumableCallback):
     Raises:
         ValueError: for phases out of order; when training begins for a layer that the model lacks, an optimizer whose learning
             rate follows a schedule in a phase that sets one, an optimizer that Keras cannot make anew from its configuration, a
-            phase that trains nothing or freezes a SpectralNormalization (which changes its weights in its own call), or another
-            callback of this package that sets the target, what trains or the rate.
+            phase that trains nothing or freezes a SpectralNormalization (which changes its weights in its own call), another
+            callback of this package that sets the target, what trains or the rate, a LearningRateScheduler where phases set the
+            rate, or SwapEMAWeights(swap_on_epoch=True) after this one.
 
     Warns:
-        UserWarning: where a phase has a target, at the end of a first epoch that drew nothing from `sampler`, and of an epoch
-            that drew other shares than it was told; where another callback changes the rate that a phase set.
+        UserWarning: when training begins, for a phase that it does not reach; where a phase has a target, at the end of a first
+            epoch that drew nothing from `sampler`, and of an epoch that drew other shares than it was told; where another
+            callback changes the rate that a phase set.
 
     Example:
     >>> from keras_imbalance import ArraySampler
@@ -114,6 +118,9 @@ class PhasedTraining(ResumableCallback):
         if choosing:
             check_built(self.model, type(self).__name__)
             self._check_layers()
+            check_swap_comes_first(self, "exchanges the optimizer, and with it the averages, when a phase begins")
+        if any(phase.sets_rate for phase in self.phases):
+            check_no_scheduler(self)
         # Not by setattr, for Keras would look into it. Held strongly: after a fit that was broken off nobody else may hold it.
         self.model.__dict__.setdefault(BEGUN, []).append(self)
         with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
@@ -122,6 +129,9 @@ class PhasedTraining(ResumableCallback):
         self._watch = SamplerWatch(self) if with_target else None
         if choosing:
             self._prepare()
+        for phase in self.phases[-1:]:
+            argument = self.argument_of.get("start_epoch", "start_epoch")
+            warn_of_late_epoch(self, argument, phase.start_epoch, f"{phase} never begins")
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
@@ -151,6 +161,7 @@ class PhasedTraining(ResumableCallback):
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         self.put_back()
+        super().on_train_end(logs)
 
     def state_dict(self) -> dict:
         return {"phase": self._phase, "base_rates": self._rates.base}
@@ -274,7 +285,7 @@ class PhasedTraining(ResumableCallback):
         if self._optimizers is not None:
             self._optimizers.finish()
         if self._rates is not None:
-            self._rates.put_back()
+            self._rates.put_back(broken_off)
         if self._flags is not None:
             self._flags.restore(self._flags_left if broken_off else None)
         if self._flags_left is not None:  # otherwise nothing was ever compiled for other flags

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from keras_imbalance._core import Sampler, check_one_of, check_target, check_whole, invalid
+from keras_imbalance.callbacks.fit_checks import warn_of_late_epoch
 from keras_imbalance.callbacks.ownership import claimed, set_target
 from keras_imbalance.callbacks.phase import Target
 from keras_imbalance.callbacks.sampling_callback import SamplingCallback
@@ -44,7 +45,8 @@ class ProgressiveSampling(SamplingCallback):
             that leaves [0, 1], no epoch left, or another callback that sets the target in the same epochs.
 
     Warns:
-        UserWarning: at the end of a first epoch that drew nothing from this sampler, as where another one's dataset is fitted.
+        UserWarning: when training begins, where it ends before `end_target` is drawn; at the end of a first epoch that drew
+            nothing from this sampler, as where another one's dataset is fitted.
 
     Attributes:
         history: the class shares that each epoch really drew, a list of arrays `(C,)`.
@@ -88,8 +90,9 @@ class ProgressiveSampling(SamplingCallback):
 
     def on_train_begin(self, logs: Mapping | None = None) -> None:
         super().on_train_begin(logs)
+        start, end = self.own_epochs()
+        warn_of_late_epoch(self, "end_epoch", end, "No epoch draws `end_target`", needed=end - 1)
         if not isinstance(self.schedule, str):
-            start, end = self.own_epochs()
             for epoch in (*range(start, end, -(-(end - start) // MOST_TRIED)), end - 1):
                 self._progress(epoch)
 

@@ -5,13 +5,14 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from keras_imbalance._keras import Callback, callbacks_of_fit, keras
+from keras_imbalance._keras import callbacks_of_fit, keras
+from keras_imbalance.callbacks.base import ImbalanceCallback
 from keras_imbalance.callbacks.state_schema import Kind
 
 REGISTERED = "_keras_imbalance_callbacks"  # attribute of a model: weak references to the callbacks that were given it
 
 
-class ResumableCallback(Callback):
+class ResumableCallback(ImbalanceCallback):
     """A callback whose state `BackupAndRestore` of this package saves.
 
     It registers itself on its model, weakly, which is how the backup finds it. A subclass gives what it knows beyond the epoch

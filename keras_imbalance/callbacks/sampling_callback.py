@@ -64,6 +64,7 @@ class SamplingCallback(ResumableCallback):
         warn_of_nan_loss(self.model, logs)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
+        super().on_train_end(logs)
         release(self)
 
     def state_dict(self) -> dict:

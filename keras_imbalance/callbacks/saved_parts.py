@@ -1,4 +1,4 @@
-"""The parts of a backup other than the model: samplers, callbacks of this package, and three callbacks of Keras."""
+"""The parts of a backup other than the model: samplers, callbacks of this package, and four callbacks of Keras."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core import invalid
-from keras_imbalance._keras import as_array, keras, ops
-from keras_imbalance.callbacks.state_schema import PLAIN, SCORE, Kind, mismatch, optional, whole
+from keras_imbalance._keras import as_array, is_swapped, keras, ops, set_swapped, swaps_between_epochs
+from keras_imbalance.callbacks.state_schema import FLAG, PLAIN, SCORE, Kind, mismatch, optional, whole
 
 # What Keras's own callbacks know beyond the epoch, in attributes that they document or that their subclasses use.
 KERAS_STATE = {
@@ -82,9 +82,22 @@ class KerasPart(Part):
             self.owner.best_weights = [arrays[f"best{i}"] for i in range(len(arrays))]
 
 
+class SwapPart(Part):
+    """SwapEMAWeights of Keras: which of the two is in the model when the epoch has ended, weights or averages."""
+
+    def schema(self) -> Mapping[str, Kind]:
+        return {"swapped": FLAG}
+
+    def save(self) -> tuple[dict, dict[str, np.ndarray]]:
+        return {"swapped": is_swapped(self.owner)}, {}
+
+    def load(self, state: Mapping, arrays: dict[str, np.ndarray]) -> None:
+        set_swapped(self.owner, state["swapped"])
+
+
 def has_keras_state(callback: Any) -> bool:
     """Whether a callback of Keras knows more than the epoch."""
-    return any(_is_keras(callback, name) for name in KERAS_STATE)
+    return any(_is_keras(callback, name) for name in KERAS_STATE) or swaps_between_epochs(callback)
 
 
 def check_parts(state: Any) -> list:
@@ -97,7 +110,8 @@ def check_parts(state: Any) -> list:
         if isinstance(owner, type) or not (hasattr(owner, "load_state_dict") or has_keras_state(owner)):
             raise invalid(
                 "state",
-                f"hold samplers, callbacks of this package, and {', '.join(KERAS_STATE)} of Keras",
+                f"hold samplers, callbacks of this package, and {', '.join(KERAS_STATE)} of Keras, or "
+                "SwapEMAWeights(swap_on_epoch=True)",
                 received=str(owner if isinstance(owner, type) else type(owner)),
                 remedy=remedy,
             )
@@ -111,7 +125,13 @@ def find_parts(given: Sequence[Any], callbacks: Sequence[Any]) -> list[Part]:
     for sampler in samplers:
         unique.pop(id(sampler), None)
     unique = {id(sampler): sampler for sampler in samplers} | unique
-    return [KerasPart(owner) if has_keras_state(owner) else Part(owner) for owner in unique.values()]
+    return [_part_of(owner) for owner in unique.values()]
+
+
+def _part_of(owner):
+    if swaps_between_epochs(owner):
+        return SwapPart(owner)
+    return KerasPart(owner) if has_keras_state(owner) else Part(owner)
 
 
 def _is_keras(callback, name):

@@ -7,7 +7,7 @@ import numpy as np
 
 
 class UnusedSampler:
-    """Warns when the first epoch of a fit drew no row from the sampler that a callback changes or logs.
+    """Warns when the first epoch of a fit drew no row from the sampler that a callback changes or logs; of a copy, raises.
 
     An epoch that was stopped tells nothing, nor does one of a single batch, which samplers do not count.
 
@@ -33,9 +33,19 @@ class UnusedSampler:
             return
         drawn = self._callback.sampler.exposure
         if all(np.array_equal(earlier, drawn) for earlier in before):
+            if getattr(self._callback, "copied", False):
+                raise _of_a_copy(self._callback)
             warnings.warn(
                 f"{type(self._callback).__name__} has a sampler that drew no row in this epoch, so the training "
                 "does not see it. Received: a fit on other data. Pass `dataset()` of the callback's own sampler to fit: "
                 "model.fit(sampler.dataset(), shuffle=False, ...).",
                 stacklevel=3,
             )
+
+
+def _of_a_copy(callback):
+    return ValueError(
+        f"{type(callback).__name__} is a deep copy, as KerasTuner makes one for every trial, and its sampler drew no row in "
+        "this epoch, so the training does not see it. Received: a fit on other data. Build sampler and callbacks inside "
+        "HyperModel.fit, and fit its dataset() there; or pass dataset() of the callback's own sampler to `search`."
+    )

@@ -10,13 +10,25 @@ import pytest
 from kerases import IS_TF_KERAS, keras_3_only, needs_addons, needs_multi_optimizer, tf_keras_only
 
 from keras_imbalance import PerClassRecall, load_tensorflow_addons
-from keras_imbalance._keras import collected_together, concrete, kept_logits, keras, keras_mask, ops, start_at
+from keras_imbalance._keras import (
+    collected_together,
+    concrete,
+    given_metrics,
+    is_swapped,
+    kept_logits,
+    keras,
+    keras_mask,
+    ops,
+    set_swapped,
+    start_at,
+)
 
 CANARIES = {
     "_allow_sum_over_batch_size": "test_tf_keras_tells_a_loss_that_fit_divides_its_mean",
     "_built": "test_an_optimizer_of_tf_keras_knows_that_it_is_built",
     "_create_all_weights": "test_a_legacy_optimizer_of_tf_keras_makes_its_slots_on_request",
     "_direction": "test_a_metric_says_which_way_is_better",
+    "_ema_weights_in_model": "test_a_callback_that_swaps_averages_tells_which_the_model_has",
     "_exclude_from_weight_decay": "test_an_optimizer_keeps_what_it_was_told_to_exclude",
     "_exclude_from_weight_decay_pattern": "test_an_optimizer_keeps_what_it_was_told_to_exclude",
     "_flatten_layers": "test_a_model_lists_its_layers_at_any_depth",
@@ -35,6 +47,8 @@ CANARIES = {
     "_trainable_variables": "test_an_optimizer_and_a_layer_list_what_they_train",
     "_trainable_weights": "test_a_layer_of_tf_keras_lists_what_it_trains_itself",
     "_training_state": "test_fit_starts_at_the_epoch_that_a_callback_sets",
+    "_user_metrics": "test_metrics_are_known_before_the_first_batch",
+    "_user_weighted_metrics": "test_metrics_are_known_before_the_first_batch",
     "_unique_id": "test_a_legacy_optimizer_of_tf_keras_makes_its_slots_on_request",
     "_var_key": "test_an_optimizer_tells_variables_apart",
     "_var_to_optimizer_idx": "test_a_multi_optimizer_knows_which_part_has_a_variable",
@@ -152,6 +166,47 @@ def test_fit_starts_at_the_epoch_that_a_callback_sets():
     model.fit(X, Y, epochs=4, callbacks=[From()], verbose=0)
     assert epochs == [2, 3]
     assert getattr(model, "_training_state" if IS_TF_KERAS else "_initial_epoch") is None
+
+
+def test_a_fit_after_an_error_starts_where_it_is_told_to():
+    """What an earlier fit was told is nothing to it: Keras gives each fit a history of its own before callbacks are asked."""
+    model, epochs = net(), []
+
+    class Fails(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            start_at(self.model, 3)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=4, callbacks=[Fails()], verbose=0)
+    note = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    model.fit(X, Y, epochs=2, callbacks=[note], verbose=0)
+    assert epochs == [0, 1]
+
+
+@keras_3_only("has no SwapEMAWeights")
+def test_a_callback_that_swaps_averages_tells_which_the_model_has():
+    model = net(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5))
+    swap, seen = keras.callbacks.SwapEMAWeights(swap_on_epoch=True), []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seen.append(is_swapped(swap)),
+        on_epoch_end=lambda epoch, logs: seen.append(is_swapped(swap)),
+    )
+    model.fit(X, Y, epochs=2, callbacks=[swap, look], verbose=0)
+    assert seen == [False, True] * 2
+    set_swapped(swap, False)
+    assert not is_swapped(swap)
+
+
+def test_metrics_are_known_before_the_first_batch():
+    recall, precision = PerClassRecall(2), keras.metrics.SparseCategoricalAccuracy()
+    model = net(metrics=[recall, "accuracy"], weighted_metrics=[precision])
+    for _ in range(2):
+        given = given_metrics(model)
+        assert any(one is recall for one in given)
+        assert any(one is precision for one in given)
+        assert "accuracy" in [one for one in given if isinstance(one, str)]
+        model.fit(X, Y, verbose=0)
 
 
 def test_an_activation_keeps_its_logits():

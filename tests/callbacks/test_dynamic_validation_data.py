@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, PerClassRecall
 from keras_imbalance._keras import keras, ops
+from keras_imbalance.callbacks.class_scores import check_validation_data, class_scores
 
 
 class Batches(keras.utils.PyDataset if hasattr(keras.utils, "PyDataset") else keras.utils.Sequence):
@@ -60,6 +61,46 @@ def test_with_validation_data_of_its_own_the_scores_are_those_of_scikit_learn(fo
         errors = 1 - scores[epoch]
         shares = 0.25 * shares + 0.75 * (0.1 / 3 + 0.9 * errors / errors.sum())
     assert np.ptp(dynamic.targets[-1]) > 0.01
+
+
+def test_frames_and_text_labels_are_taken_as_a_sampler_takes_them():
+    pandas = pytest.importorskip("pandas")
+    x, y = blobs()
+    names = ["ok", "worn", "gone"]
+    frame, labels = pandas.DataFrame(x, columns=["a", "b"]), pandas.Series(np.array(names)[y])
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    for rows, ids, given in (
+        (frame, labels, pandas.Series(weights)),
+        (frame.convert_dtypes(), labels.tolist(), weights.tolist()),
+        ({"in": frame}, y.tolist(), weights),
+        ([x, frame], pandas.DataFrame(y), weights),
+    ):
+        taken, found, kept = check_validation_data((rows, ids, given), names)
+        parts = taken if isinstance(taken, list) else list(taken.values()) if isinstance(taken, dict) else [taken]
+        for part in parts:
+            np.testing.assert_allclose(part, x)
+        np.testing.assert_array_equal(np.ravel(found), y)
+        np.testing.assert_allclose(kept, weights)
+    with pytest.raises(ValueError, match=r"`class_names` must hold every name.*'broken'"):
+        check_validation_data((frame, ["broken"] * len(y)), names)
+    with pytest.raises(ValueError, match="`validation_data` must hold arrays of one length"):
+        check_validation_data((frame, labels[1:]), names)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="text is for TensorFlow")
+def test_rows_of_text_have_the_scores_that_scikit_learn_gives():
+    words = np.array(["red", "green", "blue"])
+    y = np.repeat([0, 1, 2], [40, 15, 5])
+    wrong = np.where(np.arange(60) % 4 == 0, (y + 1) % 3, y)  # what the text says
+    lookup = keras.layers.StringLookup(vocabulary=list(words), num_oov_indices=0, output_mode="one_hot")
+    model = keras.Sequential([keras.layers.InputLayer((1,), dtype="string"), lookup, keras.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    model.layers[-1].set_weights([np.eye(3), np.zeros(3)])
+    scores = f1_score(y, wrong, average=None)
+    text = words[wrong][:, None]
+    for rows in (text, text.astype(object), text.astype("S5"), text.tolist(), tf.constant(text)):
+        data = check_validation_data((rows, y), ["0", "1", "2"])
+        np.testing.assert_allclose(class_scores(model, data, num_classes=3, score="f1"), scores, atol=1e-6)
 
 
 class Outputs(keras.callbacks.Callback):

@@ -75,6 +75,14 @@ def test_the_rate_of_an_optimizer_compiled_after_a_break_is_its_own(rate):
     np.testing.assert_allclose(recorder.rates, [0.5, 0.25 if scheduled else 0.05], rtol=1e-6)
 
 
+def test_a_rate_that_was_set_after_a_break_stays():
+    model, sampler = broken_off([Phase(1, learning_rate_factor=0.1, freeze="head")], epoch=2)
+    model.optimizer.learning_rate = 0.5
+    recorder = Recorder()
+    fit(model, sampler, [TwoPhaseLearning(sampler, switch_epoch=1), recorder], 2)
+    np.testing.assert_allclose(recorder.rates, [0.5, 0.05], rtol=1e-6)
+
+
 def test_flags_that_were_set_after_a_break_stay_and_the_others_are_put_back():
     model, sampler = broken_off([Phase(0, freeze="head")], epoch=0)
     assert not model.get_layer("head").trainable
