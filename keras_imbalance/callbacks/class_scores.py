@@ -32,13 +32,16 @@ def logged_scores(logs: Mapping[str, Any], monitor: str, class_names: Sequence[s
 
 
 def _unknown_monitor(monitor, missing, received, hint):
+    remedy = (
+        f"{hint} Compile a per-class metric with that name and the sampler's class names (one with log_classes=False needs "
+        "PerClassLogger before DynamicSampling), and pass validation_data to fit for a key that starts with val_; or give "
+        "DynamicSampling its own validation_data."
+    )
     return invalid(
         "monitor",
         f"name a metric that logs `{monitor}/<class>` for every class of the sampler",
         received=f"monitor={monitor!r}, {shown(missing)} missing, and {received}",
-        remedy=f"{hint} Compile a per-class metric with that name and the sampler's class names, with log_classes=False put "
-        "PerClassLogger before DynamicSampling, and pass validation_data to fit for a key that starts with val_; or give "
-        "DynamicSampling its own validation_data.".strip(),
+        remedy=remedy.strip(),
     )
 
 
@@ -58,7 +61,8 @@ def check_monitor(monitor: str, class_names: Sequence[str], keys: Sequence[str] 
     known = [prefix + key for key in keys or []]
     missing = [key for key in wanted if key not in known]
     if keys is not None and missing:
-        raise _unknown_monitor(monitor, missing, f"metrics that log {shown(sorted(known))}", nearest(missing[0], known))
+        received = f"metrics that log {shown(sorted(known))}" if known else "no per-class metric compiled"
+        raise _unknown_monitor(monitor, missing, received, nearest(missing[0], known))
 
 
 def class_scores(
