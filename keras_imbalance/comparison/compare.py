@@ -175,6 +175,7 @@ class _Comparing:
         for method in self.alive:
             if method.name not in {**self.found.test, **self.found.reasons}:
                 self.found.remove(method, "not trained: the time was over")
+        self.found.in_order()
 
     def _train(self, wave):
         """Trains what the methods that are left need, and scores it."""
@@ -232,6 +233,7 @@ class _Comparing:
         }
         plain = [trainings[method.training] for method in self.alive if method.name == PLAIN]
         kept = better_half(scores, plain)
+        self.clock.say(f"after split {done} dropped: {', '.join(name for name in scores if name not in kept)}")
         for method in self.alive:
             if trainings[method.training] not in kept and method.name in self.found.test:
                 self.found.reasons[method.name] = f"dropped after split {done}, in the worse half on validation rows"

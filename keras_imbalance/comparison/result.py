@@ -63,6 +63,14 @@ class Comparison:
         for table in (self.validation, self.test, self.seconds):
             table.pop(method.name, None)
 
+    def in_order(self) -> None:
+        """Puts the methods into the order in which they were given, whatever the order in which they were trained."""
+        tables: list[dict] = [self.validation, self.test, self.seconds, self.reasons]
+        for table in tables:
+            ordered = {method.name: table[method.name] for method in self.methods if method.name in table}
+            table.clear()
+            table.update(ordered)
+
     def compare_to(self, name: str = PLAIN, metric: str | None = None) -> dict[str, Difference]:
         """What every other method scores above this one on test rows, paired by split.
 

@@ -47,10 +47,15 @@ class Clock:
 
     def tell(self, task: Task, trained: Trained, said: str, trainings_left: int) -> None:
         """One line of progress."""
+        told = trained.error or said
+        line = f"split {task.number + 1} - {task.method.name} - {told} - {trained.seconds:.1f} s"
+        self.say(f"{line} - about {duration(self.needs(trainings_left))} left" if trainings_left else line)
+
+    def say(self, line: str) -> None:
+        """Writes a line at once."""
         if self.verbose:
-            told = trained.error or said
-            line = f"split {task.number + 1} - {task.method.name} - {told} - {trained.seconds:.1f} s"
-            write_line(f"{line} - about {duration(self.needs(trainings_left))} left" if trainings_left else line)
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
 
 def carry_out(tasks: list[Task], store: Store, clock: Clock, skip: Callable[[Task], bool]) -> Iterator:
@@ -130,9 +135,3 @@ def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
-
-
-def write_line(line: str) -> None:
-    """Writes a line at once."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

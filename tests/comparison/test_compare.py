@@ -203,7 +203,7 @@ def test_an_interrupted_comparison_goes_on_and_gives_the_same_table(tmp_path):
         run([], tmp_path)
 
 
-def test_a_time_limit_drops_the_worse_half_and_says_when():
+def test_a_time_limit_drops_the_worse_half_and_says_when(capsys):
     x, y = drawn(COUNTS, 0)
 
     def training(quality):
@@ -216,7 +216,8 @@ def test_a_time_limit_drops_the_worse_half_and_says_when():
 
     qualities = {"plain": 1.0, "good": 0.99, "bad": 0.0, "worse": 0.01}
     methods = [Method(name, train=training(quality)) for name, quality in qualities.items()]
-    found = compare_methods(net, x, y, methods=methods, splits=6, epochs=1, time_limit=1.9, verbose=0)
+    found = compare_methods(net, x, y, methods=methods, splits=6, epochs=1, time_limit=1.9)
+    assert "after split 1 dropped: bad, worse" in capsys.readouterr().out
     assert "dropped after split" in found.reasons["bad"]
     assert "dropped after split" in found.reasons["worse"]
     assert set(found.reasons) == {"bad", "worse"}

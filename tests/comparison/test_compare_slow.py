@@ -43,7 +43,7 @@ def one_logit(x):
 def test_all_methods_of_the_package_on_one_split():
     x, y = drawn((2000, 300, 200), 0)
     found = compare_methods(
-        quick, x, y, splits=1, epochs=3, batch_size=64, cost_matrix=1 - np.eye(3), validation=0.25, verbose=0
+        quick, x, y, splits=1, epochs=2, batch_size=64, cost_matrix=1 - np.eye(3), validation=0.25, verbose=0
     )
     assert not found.reasons
     assert set(found.test) == {method.name for method in DEFAULT}
@@ -100,7 +100,7 @@ def test_a_killed_comparison_goes_on(tmp_path):
 
 def test_scores_are_the_same_however_trainings_are_spread():
     x, y = drawn(COUNTS, 0)
-    options = {"splits": 2, "epochs": 2, "methods": ["matched pair"], "verbose": 0}
+    options = {"splits": 1, "epochs": 2, "methods": ["matched pair"], "verbose": 0}
     one, two = (compare_methods(net, x, y, n_jobs=jobs, **options) for jobs in (1, 2))
     equal(one, two)
 
