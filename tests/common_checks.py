@@ -210,53 +210,80 @@ def check_empty(build, labels, logits):
         assert values(build(reduction=reduction), labels[:0], logits[:0]) == 0
 
 
-def check_keras_mask(build, labels, logits):
+def model_of(builds, channels, front=()):
+    """A compiled model with a head for each loss, a Dense layer that gives what it gets; and the names of its outputs."""
+    keras.utils.set_random_seed(0)
+    first = hidden = keras.Input((channels,) if not front else (4, channels))
+    for layer in front:
+        hidden = layer(hidden)
+    heads = {f"head{k}": keras.layers.Dense(channels, kernel_initializer="identity") for k in range(len(builds))}
+    model = keras.Model(first, {name: head(hidden) for name, head in heads.items()})
+    losses = {name: build() for name, build in zip(heads, builds, strict=True)}
+    return model, losses
+
+
+def for_each(names, labels):
+    return dict.fromkeys(names, labels)
+
+
+def losses_of(model, x, labels):
+    """The loss of each head."""
+    logs = model.evaluate(x, for_each(model.loss, labels), verbose=0, return_dict=True)
+    return [logs[f"{name}_loss"] for name in model.loss]
+
+
+def check_keras_mask(builds, labels, logits):
     """Positions that a Keras mask hides count nowhere."""
     features = np.concatenate([logits, logits, np.zeros_like(logits)]).reshape(3, len(logits), -1)[:, :4]
     masks = np.stack([labels[:4], labels[:4], labels[4:8]])
-    model = keras.Sequential([keras.Input(features.shape[1:]), keras.layers.Masking(0.0)])
-    model.add(keras.layers.Dense(logits.shape[-1], kernel_initializer="identity"))
-    model.compile("sgd", loss=build())
-    masked = model.evaluate(features, masks, verbose=0)
-    np.testing.assert_allclose(masked, values(build(), labels[:4], logits[:4]), rtol=1e-4)
+    model, losses = model_of(builds, logits.shape[-1], [keras.layers.Masking(0.0)])
+    model.compile("sgd", loss=losses, jit_compile=False)
+    expected = [values(build(), labels[:4], logits[:4]) for build in builds]
+    np.testing.assert_allclose(losses_of(model, features, masks), expected, rtol=1e-4)
 
 
-def check_round_trip(build, labels, logits, path):
-    """A reloaded loss, and a model compiled with it, give equal values without custom_objects."""
+def check_round_trip(build, labels, logits):
+    """A reloaded loss gives equal values without custom_objects."""
     loss = build()
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     assert again.get_config() == loss.get_config()
     assert values(again, labels, logits) == values(loss, labels, logits)
-    model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
-    model.compile("sgd", loss=loss)
+
+
+def check_saved_model(builds, labels, logits, path):
+    """A reloaded model has the losses that it was compiled with."""
+    model, losses = model_of(builds, logits.shape[-1])
+    model.compile("sgd", loss=losses, jit_compile=False)
     model.save(path)
     reloaded = keras.models.load_model(path)
-    assert type(reloaded.loss) is type(loss)
-    assert reloaded.evaluate(logits, labels, verbose=0) == model.evaluate(logits, labels, verbose=0)
+    assert {name: type(loss) for name, loss in reloaded.loss.items()} == {n: type(loss) for n, loss in losses.items()}
+    assert losses_of(reloaded, logits, labels) == losses_of(model, logits, labels)
 
 
-def check_jit(build, labels, logits):
+def check_jit(builds, labels, logits):
     """Compiled or not, a fit gives the same weights."""
     weights = []
     for jit_compile in (False, True):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
-        model.compile(keras.optimizers.SGD(0.1), loss=build(), jit_compile=jit_compile)
-        history = model.fit(logits, labels, epochs=2, batch_size=4, shuffle=False, verbose=0)
-        assert np.isfinite(history.history["loss"]).all()
-        weights.append(model.get_weights()[0])
-    np.testing.assert_allclose(weights[0], weights[1], rtol=1e-4, atol=1e-6)
+        model, losses = model_of(builds, logits.shape[-1])
+        model.compile(keras.optimizers.SGD(0.1), loss=losses, jit_compile=jit_compile)
+        y = for_each(losses, labels)
+        history = model.fit(logits, y, epochs=2, batch_size=4, shuffle=False, verbose=0)
+        assert all(np.isfinite(values).all() for values in history.history.values())
+        weights.append(model.get_weights())
+    for plain, compiled in zip(*weights, strict=True):
+        np.testing.assert_allclose(plain, compiled, rtol=1e-4, atol=1e-6)
 
 
-def check_fit_on_one_hot(build, labels, logits):
+def check_fit_on_one_hot(builds, labels, logits):
     """One-hot labels train like ids, also with metrics."""
     found = []
     for given in (labels, one_hot(labels)):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((C,)), keras.layers.Dense(C)])
-        model.compile(keras.optimizers.SGD(0.1), loss=build(), metrics=[ki.PerClassRecall(C), ki.ConfusionMatrix(C)])
-        history = model.fit(logits, given, epochs=2, batch_size=4, shuffle=False, verbose=0).history
-        found.append((model.get_weights()[0], history["recall"]))
+        model, losses = model_of(builds, C)
+        metrics = {name: [ki.PerClassRecall(C), ki.ConfusionMatrix(C)] for name in list(losses)[:1]}
+        model.compile(keras.optimizers.SGD(0.1), loss=losses, metrics=metrics, jit_compile=False)
+        y = for_each(losses, given)
+        history = model.fit(logits, y, epochs=2, batch_size=4, shuffle=False, verbose=0).history
+        found.append((*model.get_weights(), history[next(key for key in history if key.endswith("recall"))]))
     for of_ids, of_one_hot in zip(*found, strict=True):
         np.testing.assert_allclose(of_one_hot, of_ids, rtol=1e-4, atol=1e-6)
 
@@ -269,15 +296,23 @@ def check_mixed_precision(build, labels, logits):
         np.testing.assert_allclose(got, values(build(), labels, ops.cast(half, "float32")), rtol=1e-6)
 
 
-def check_wrong_labels(build, labels, logits):
-    """An invalid label raises where it can be seen, and shows as NaN where a compiled graph cannot raise."""
+def with_a_wrong_label(labels):
     wrong = labels.copy()
     wrong[1] = 99
+    return wrong
+
+
+def check_wrong_labels(build, labels, logits):
+    """An invalid label raises where it can be seen."""
     with pytest.raises(ValueError, match="y_true"):
-        build()(wrong, logits)
-    model = keras.Sequential([keras.Input((logits.shape[-1],)), keras.layers.Dense(logits.shape[-1])])
-    model.compile("sgd", loss=build())
-    assert shows_wrong_labels(lambda: model.evaluate(logits, wrong, verbose=0))
+        build()(with_a_wrong_label(labels), logits)
+
+
+def check_wrong_labels_in_a_graph(builds, labels, logits):
+    """An invalid label shows as NaN where a compiled graph cannot raise."""
+    model, losses = model_of(builds, logits.shape[-1])
+    model.compile("sgd", loss=losses, jit_compile=False)
+    assert shows_wrong_labels(lambda: losses_of(model, logits, with_a_wrong_label(labels)))
 
 
 def metric_values(metric, y_true=None, y_pred=None, sample_weight=None):
@@ -337,8 +372,8 @@ def check_metric_batches(build, labels, predictions):
     assert_equal_values(metric_values(metric), empty)
 
 
-def check_metric_round_trip(build, labels, predictions, path):
-    """A reloaded metric, and a model compiled with it, give equal values without custom_objects."""
+def check_metric_round_trip(build, labels, predictions):
+    """A reloaded metric gives equal values without custom_objects."""
     for options in ({}, {"multi_label": True}, {"ignore_class": 2, "name": "other"}):
         metric = build(C, **options)
         again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
@@ -346,22 +381,26 @@ def check_metric_round_trip(build, labels, predictions, path):
         truth = (labels[:, None] < np.arange(C)) * 1.0 if "multi_label" in options else labels
         values = metric_values(metric, truth, predictions)
         assert_equal_values(metric_values(again, truth, predictions), values, atol=0)
-    model = metric_model(build(C), "sparse_categorical_crossentropy")
+
+
+def check_saved_metrics(builds, labels, predictions, path):
+    """A reloaded model has the metrics that it was compiled with."""
+    model = metric_model(builds, "sparse_categorical_crossentropy", jit_compile=False)
     logs = model.evaluate(predictions, labels, verbose=0, return_dict=True)
     model.save(path)
     assert keras.models.load_model(path).evaluate(predictions, labels, verbose=0, return_dict=True) == logs
 
 
-def check_metric_jit(build, labels, predictions):
-    """Compiled or not, inside fit and evaluate, the values are those of the metric alone."""
-    expected = metric_values(build(C), labels, predictions)
-    for jit_compile in (False, True):
-        model = metric_model(build(C), jit_compile=jit_compile)
-        logs = model.evaluate(predictions, labels, batch_size=5, verbose=0, return_dict=True)
-        assert_equal_values(
-            {"matrix": 0} | logs, {"matrix": 0} | logs | {k: v for k, v in expected.items() if k != "matrix"}
-        )
-        model.fit(predictions, labels, batch_size=5, verbose=0)
+def check_metrics_in_fit(builds, labels, predictions, jit_compile):
+    """Compiled or not, inside fit and evaluate, the values are those of each metric alone."""
+    expected = {}
+    for build in builds:
+        expected |= metric_values(build(C), labels, predictions)
+    expected.pop("matrix", None)
+    model = metric_model(builds, jit_compile=jit_compile)
+    logs = model.evaluate(predictions, labels, batch_size=5, verbose=0, return_dict=True)
+    assert_equal_values(logs, {"loss": logs["loss"]} | expected)
+    model.fit(predictions, labels, batch_size=5, verbose=0)
 
 
 def check_metric_mixed_precision(build, labels, predictions):
@@ -377,9 +416,8 @@ def check_metric_mixed_precision(build, labels, predictions):
 
 
 def check_metric_bad_input(build, labels, predictions):
-    """Invalid labels raise where they can be seen and show as NaN in a compiled graph, as do NaN predictions."""
-    wrong = labels.copy()
-    wrong[1] = 99
+    """Invalid labels raise where they can be seen; a row that counts nowhere may hold NaN."""
+    wrong = with_a_wrong_label(labels)
     soft = one_hot(labels) * 0.9 + 0.1 / C
     for bad, message in ((wrong, "y_true"), (soft, "soft"), (labels + 0.5, "whole"), (labels[:5], "line up")):
         with pytest.raises(ValueError, match=message):
@@ -395,19 +433,42 @@ def check_metric_bad_input(build, labels, predictions):
         build(C, ignore_class=0.5)
     with pytest.raises(ValueError, match="name"):
         build(C, name="loss")
-    unknown = predictions.copy()
-    unknown[3, 1] = np.nan
-    for bad in ((wrong, predictions), (soft, predictions), (labels, unknown)):
-        metric = build(C)
-        model = metric_model(metric)
-        assert shows_wrong_labels(lambda: values_of_evaluation(model, metric, *bad))  # noqa: B023
-    hidden = metric_values(build(C), labels, unknown, np.arange(12) != 3)
+    hidden = metric_values(build(C), labels, with_nan(predictions), np.arange(12) != 3)
     assert not any(np.isnan(value).any() for value in hidden.values())
 
 
-def values_of_evaluation(model, metric, y_true, y_pred):
-    logs = model.evaluate(y_pred, y_true, verbose=0, return_dict=True)
-    return metric.matrix() if isinstance(metric, ki.ConfusionMatrix) else [logs[key] for key in logs if key != "loss"]
+def with_nan(predictions):
+    unknown = predictions.copy()
+    unknown[3, 1] = np.nan
+    return unknown
+
+
+def check_metrics_of_bad_input_in_a_graph(builds, labels, predictions):
+    """Invalid labels and NaN predictions show as NaN in every metric of a compiled graph."""
+    soft = one_hot(labels) * 0.9 + 0.1 / C
+    for y_true, y_pred in ((with_a_wrong_label(labels), predictions), (soft, predictions), (labels, with_nan(predictions))):
+        model = metric_model(builds, jit_compile=False)
+        found = {}
+
+        def evaluate():
+            found.update(model.evaluate(y_pred, y_true, verbose=0, return_dict=True))  # noqa: B023
+            return np.nan
+
+        assert shows_wrong_labels(evaluate)
+        for metric in compiled_metrics(model) if found else ():
+            matrix = isinstance(metric, ki.ConfusionMatrix)
+            said = [metric.matrix()] if matrix else [v for key, v in found.items() if key in logs_of(metric)]
+            assert said
+            assert np.isnan(said).any(), metric.name
+
+
+def compiled_metrics(model):
+    return [metric for metric in model.metrics if hasattr(metric, "class_scores") or isinstance(metric, ki.ConfusionMatrix)]
+
+
+def logs_of(metric):
+    result = metric.result()
+    return result if isinstance(result, dict) else {metric.name: result}
 
 
 def mean_prediction(y_true, y_pred):
@@ -415,8 +476,8 @@ def mean_prediction(y_true, y_pred):
     return ops.mean(y_pred)
 
 
-def metric_model(metric, loss=mean_prediction, **compiled):
-    """A model that gives its input, compiled with one metric."""
+def metric_model(builds, loss=mean_prediction, **compiled):
+    """A model that gives its input, compiled with all the metrics."""
     model = keras.Sequential([keras.Input((C,)), keras.layers.Dense(C, kernel_initializer="identity")])
-    model.compile(keras.optimizers.SGD(1e-3), loss, metrics=[metric], **compiled)
+    model.compile(keras.optimizers.SGD(1e-3), loss, metrics=[build(C) for build in builds], **compiled)
     return model

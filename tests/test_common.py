@@ -48,9 +48,10 @@ def test_labels(check, name):
     check(checks.SOFTMAX_LOSSES[name])
 
 
-@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
-def test_fit_on_one_hot_labels(name):
-    checks.check_fit_on_one_hot(checks.SOFTMAX_LOSSES[name], *checks.softmax_batch())
+@pytest.mark.parametrize("losses", [checks.SOFTMAX_LOSSES, checks.OVERLAP_LOSSES], ids=["rows", "masks"])
+@pytest.mark.parametrize("check", [checks.check_fit_on_one_hot, checks.check_keras_mask])
+def test_losses_of_ids_in_fit(check, losses):
+    check(list(losses.values()), *checks.softmax_batch())
 
 
 @pytest.mark.parametrize("ignored", [255, -1, 2])
@@ -102,8 +103,8 @@ def test_multi_label_is_the_mean_over_labels_that_count(name):
     [
         checks.check_reductions,
         checks.check_empty,
-        checks.check_jit,
         checks.check_mixed_precision,
+        checks.check_round_trip,
         checks.check_wrong_labels,
     ],
 )
@@ -111,15 +112,21 @@ def test_loss(check, kind, name):
     check(KINDS[kind][name], *batch(kind))
 
 
+@pytest.mark.parametrize("kind", [*KINDS, "masks"])
+@pytest.mark.parametrize("check", [checks.check_jit, checks.check_saved_model, checks.check_wrong_labels_in_a_graph])
+def test_losses_in_a_model(check, kind, tmp_path):
+    """All of a kind in one model, a head for each."""
+    builds, given = (KINDS | {"masks": checks.OVERLAP_LOSSES})[kind], batch("softmax" if kind == "masks" else kind)
+    check(list(builds.values()), *given, *([tmp_path / "model.keras"] if check is checks.check_saved_model else []))
+
+
 @pytest.mark.parametrize("name", checks.OVERLAP_LOSSES)
 @pytest.mark.parametrize(
     "check",
     [
         checks.check_empty,
-        checks.check_fit_on_one_hot,
-        checks.check_jit,
-        checks.check_keras_mask,
         checks.check_mixed_precision,
+        checks.check_round_trip,
         checks.check_wrong_labels,
     ],
 )
@@ -131,17 +138,6 @@ def test_loss_of_masks(check, name):
 @pytest.mark.parametrize("name", checks.OVERLAP_LOSSES)
 def test_ignored_places_count_nowhere_in_masks(name, ignored):
     checks.check_ignored(checks.OVERLAP_LOSSES[name], ignored)
-
-
-@pytest.mark.parametrize("name", checks.SOFTMAX_LOSSES)
-def test_keras_mask(name):
-    checks.check_keras_mask(checks.SOFTMAX_LOSSES[name], *batch("softmax"))
-
-
-@pytest.mark.parametrize(("kind", "name"), [*ALL, *OVERLAP])
-def test_round_trip(kind, name, tmp_path):
-    build = {**KINDS[kind], **checks.OVERLAP_LOSSES}[name]
-    checks.check_round_trip(build, *batch(kind), tmp_path / "model.keras")
 
 
 @pytest.mark.parametrize("name", checks.LAYERS)
@@ -170,15 +166,29 @@ def metric_batch():
         checks.check_metric_label_forms,
         checks.check_metric_weights_and_ignored,
         checks.check_metric_batches,
-        pytest.param(checks.check_metric_jit, marks=[pytest.mark.slow, pytest.mark.every_backend]),
         checks.check_metric_mixed_precision,
         checks.check_metric_bad_input,
+        checks.check_metric_round_trip,
     ],
 )
 def test_metric(check, name):
     check(checks.METRICS[name], *metric_batch())
 
 
-@pytest.mark.parametrize("name", checks.METRICS)
-def test_metric_round_trip(name, tmp_path):
-    checks.check_metric_round_trip(checks.METRICS[name], *metric_batch(), tmp_path / "model.keras")
+def test_a_saved_model_has_its_metrics(tmp_path):
+    checks.check_saved_metrics(list(checks.METRICS.values()), *metric_batch(), tmp_path / "model.keras")
+
+
+def test_metrics_of_bad_input_in_a_graph():
+    checks.check_metrics_of_bad_input_in_a_graph(list(checks.METRICS.values()), *metric_batch())
+
+
+def test_metrics_in_fit():
+    checks.check_metrics_in_fit(list(checks.METRICS.values()), *metric_batch(), jit_compile=False)
+
+
+@pytest.mark.slow
+@pytest.mark.every_backend
+@pytest.mark.parametrize("name", ["PerClassReport", "PerClassAveragePrecision", "PerClassAUC", "CohenKappa"])
+def test_metrics_in_a_compiled_fit(name):
+    checks.check_metrics_in_fit([checks.METRICS[name]], *metric_batch(), jit_compile=True)

@@ -51,7 +51,7 @@ def refusal(module, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture(
-    scope="module", params=[("class_balanced", "1"), pytest.param(("focal", "2"), marks=pytest.mark.slow)], ids="-".join
+    scope="module", params=[("focal", "2")], ids="-".join
 )
 def page_blocks(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page_blocks")

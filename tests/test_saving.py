@@ -81,24 +81,26 @@ def test_a_metric_comes_back_with_equal_values(metric):
         assert str(again.get_config()) == str(metric.get_config())
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
-def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(loss, tmp_path):
+def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(tmp_path):
     keras.utils.set_random_seed(0)
     labels, _ = rows()
     x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3, activation="softmax")])
-    metrics = [PerClassRecall(3, class_names=["a", "b", "c"]), PerClassF1(3, beta=2.0)]
-    model.compile(keras.optimizers.Adam(0.1), loss, metrics=metrics, jit_compile=False)
-    model.fit(x, labels, verbose=0)
+    inputs, losses = keras.Input((4,)), {f"head{k}": loss for k, loss in enumerate(LOSSES)}
+    model = keras.Model(inputs, {name: keras.layers.Dense(3, activation="softmax", name=name)(inputs) for name in losses})
+    metrics = {"head0": [PerClassRecall(3, class_names=["a", "b", "c"]), PerClassF1(3, beta=2.0)]}
+    model.compile(keras.optimizers.Adam(0.1), losses, metrics=metrics, jit_compile=False)
+    y = dict.fromkeys(losses, labels)
+    model.fit(x, y, verbose=0)
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
-    assert type(again.loss) is type(loss)
+    assert {name: type(loss) for name, loss in again.loss.items()} == {n: type(loss) for n, loss in losses.items()}
     for _ in range(2):
-        logs, logs_again = (m.evaluate(x, labels, verbose=0, return_dict=True) for m in (model, again))
+        logs, logs_again = (m.evaluate(x, y, verbose=0, return_dict=True) for m in (model, again))
         assert logs == logs_again
-        assert {"recall/a", "recall", "f1/2", "f1"} <= set(logs)
+        assert any(key.endswith("recall/a") for key in logs)
+        assert any(key.endswith("f1/2") for key in logs)
         for m in (model, again):
-            m.fit(x, labels, shuffle=False, verbose=0)
+            m.fit(x, y, shuffle=False, verbose=0)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """DynamicSampling, TwoPhaseLearning, DeferredReweighting and EarlyStopping in one fit, in any order."""
 
-from itertools import permutations
-
 import numpy as np
 import pytest
 from phase_runs import COUNTS, Recorder, Seen, Tap, changed, data, fit, make_sampler, same, weights_of
@@ -18,7 +16,7 @@ from keras_imbalance import (
 from keras_imbalance._keras import keras
 
 EPOCHS, SWITCH, STOPPED = 8, 3, 6
-ORDERS = list(permutations(range(4)))
+ORDERS = [(0, 1, 2, 3), (3, 2, 1, 0)]
 
 
 def compiled_model(**arguments):
@@ -77,12 +75,12 @@ def test_the_callbacks_do_the_same_the_other_way_round(first):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ORDERS[1:-1])
+@pytest.mark.parametrize("order", [(1, 2, 3, 0), (2, 3, 0, 1), (3, 0, 1, 2)])  # each first and last once
 def test_no_order_of_the_callbacks_matters(order, first):
     check_order(order, first)
 
 
-@pytest.mark.parametrize("order", [ORDERS[0], pytest.param(ORDERS[-1], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("order", ORDERS[:1])
 def test_train_steps_see_the_labels_of_the_target_that_was_set_for_their_epoch(order, tmp_path):
     """In the compiled step, with the backup too; what was set is computed here from the scores in the logs."""
     recorder, tap = Recorder(), Tap()

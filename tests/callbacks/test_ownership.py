@@ -96,8 +96,7 @@ CALLBACKS = {
 }
 
 
-@pytest.mark.parametrize("step", [1, -1])
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize(("name", "step"), [*((name, 1) for name in CALLBACKS), ("in turn", -1)])
 def test_after_training_the_target_is_what_it_was_before(name, step):
     source = sampler()
     source.target = {2: 0.5}
@@ -107,7 +106,7 @@ def test_after_training_the_target_is_what_it_was_before(name, step):
     assert np.ptp(watch.shares, axis=0).max() > 0.1  # it was another in between
 
 
-@pytest.mark.parametrize("name", CALLBACKS)
+@pytest.mark.parametrize("name", ["dynamic", "in turn"])
 def test_after_a_fit_that_was_broken_off_the_next_one_starts_from_the_target_of_before(name):
     source = sampler()
     source.target = {2: 0.5}
@@ -120,7 +119,7 @@ def test_after_a_fit_that_was_broken_off_the_next_one_starts_from_the_target_of_
     assert source.target == {2: 0.5}
 
 
-@pytest.mark.parametrize("target", ["sqrt", 0.75, {1: 0.6}, np.array([0.2, 0.2, 0.6])])
+@pytest.mark.parametrize("target", ["sqrt", {1: 0.6}])
 def test_a_target_that_was_set_after_a_break_stays(target):
     source = sampler()
     with pytest.raises(KeyboardInterrupt):

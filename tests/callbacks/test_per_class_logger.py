@@ -27,8 +27,9 @@ def every_metric(log_classes):
     ]
 
 
-@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("validation_freq", [1, 2])
+@pytest.mark.parametrize(
+    ("jit_compile", "validation_freq"), [(False, 2), pytest.param(True, 1, marks=pytest.mark.slow)]
+)
 def test_equals_the_values_of_every_batchs_logs(rows, jit_compile, validation_freq, tmp_path):
     found = []
     for log_classes in (True, False):

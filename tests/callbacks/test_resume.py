@@ -56,28 +56,14 @@ def seeded_kills(seed):
 
 
 @pytest.mark.every_backend
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="on TensorFlow a run is killed ten times, below")
 def test_a_run_that_is_killed_ends_with_the_same_weights(tmp_path):
     check_chain(tmp_path, "nojit", [("writing", 3)])
 
 
-JITS = [
-    "nojit",
-    pytest.param(
-        "jit", marks=pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch.compile needs a C++ compiler")
-    ),
-]
-
-
-@pytest.mark.parametrize("jit", JITS)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_run_that_is_killed_ten_times_ends_with_the_same_weights(tmp_path, jit, seed):
-    kills = seeded_kills(seed)
+def test_a_run_that_is_killed_ten_times_ends_with_the_same_weights(tmp_path):
+    kills = seeded_kills(1)
     assert len(kills) == 10
-    check_chain(tmp_path, jit, kills)
-
-
-def test_kills_are_ten_and_of_every_kind():
-    for seed in (1, 2):
-        kills = seeded_kills(seed)
-        assert {moment for moment, _ in kills} == {"step", "epoch", "writing", "written"}
-        assert [number for moment, number in kills if moment == "epoch"] == [2, 4, 6]
+    assert {moment for moment, _ in kills} == {"step", "epoch", "writing", "written"}
+    assert [number for moment, number in kills if moment == "epoch"] == [2, 4, 6]
+    check_chain(tmp_path, "jit", kills)

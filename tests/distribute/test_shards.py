@@ -99,8 +99,9 @@ def test_no_worker_is_left_without_a_class():
     assert min(rare) > 100 - 4 * np.sqrt(200) / 2  # four standard deviations of a fair coin
 
 
-@pytest.mark.parametrize("rows", [64, 70, 60])  # the last batch: full, of 6, of 4
-@pytest.mark.parametrize("build", [ArraySampler, StreamSampler])
+@pytest.mark.parametrize(
+    ("build", "rows"), [(ArraySampler, 64), (ArraySampler, 70), (StreamSampler, 60)]  # the last batch: full, of 6, of 4
+)
 def test_a_worker_of_a_strategy_takes_a_part_for_each_of_its_replicas(build, rows):
     x, y = rows_and_labels((50, 20))
 

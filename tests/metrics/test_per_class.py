@@ -229,7 +229,7 @@ def softmax_model(num_classes=3, **compile_arguments):
     return model
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_in_fit_and_evaluate(blobs, jit_compile):
     keras.utils.set_random_seed(0)
     x, y = blobs
