@@ -28,3 +28,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="tf-keras: needs Keras 3"))
         elif item.name.endswith("layerwise_optimizer"):
             item.add_marker(needs_multi_optimizer)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled_functions_are_let_go():
+    """JAX keeps what it compiled for ever, which is gigabytes by the end of the tests."""
+    yield
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        import jax
+
+        jax.clear_caches()
