@@ -446,7 +446,11 @@ def with_nan(predictions):
 def check_metrics_of_bad_input_in_a_graph(builds, labels, predictions):
     """Invalid labels and NaN predictions show as NaN in every metric of a compiled graph."""
     soft = one_hot(labels) * 0.9 + 0.1 / C
-    for y_true, y_pred in ((with_a_wrong_label(labels), predictions), (soft, predictions), (labels, with_nan(predictions))):
+    for y_true, y_pred in (
+        (with_a_wrong_label(labels), predictions),
+        (soft, predictions),
+        (labels, with_nan(predictions)),
+    ):
         model = metric_model(builds, jit_compile=False)
         found = {}
 
@@ -463,7 +467,9 @@ def check_metrics_of_bad_input_in_a_graph(builds, labels, predictions):
 
 
 def compiled_metrics(model):
-    return [metric for metric in model.metrics if hasattr(metric, "class_scores") or isinstance(metric, ki.ConfusionMatrix)]
+    return [
+        metric for metric in model.metrics if hasattr(metric, "class_scores") or isinstance(metric, ki.ConfusionMatrix)
+    ]
 
 
 def logs_of(metric):

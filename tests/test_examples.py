@@ -50,9 +50,7 @@ def refusal(module, tmp_path, monkeypatch, capsys):
     return run
 
 
-@pytest.fixture(
-    scope="module", params=[("focal", "2")], ids="-".join
-)
+@pytest.fixture(scope="module", params=[("focal", "2")], ids="-".join)
 def page_blocks(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page_blocks")
     loss, seeds = request.param

@@ -86,7 +86,9 @@ def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(tm
     labels, _ = rows()
     x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
     inputs, losses = keras.Input((4,)), {f"head{k}": loss for k, loss in enumerate(LOSSES)}
-    model = keras.Model(inputs, {name: keras.layers.Dense(3, activation="softmax", name=name)(inputs) for name in losses})
+    model = keras.Model(
+        inputs, {name: keras.layers.Dense(3, activation="softmax", name=name)(inputs) for name in losses}
+    )
     metrics = {"head0": [PerClassRecall(3, class_names=["a", "b", "c"]), PerClassF1(3, beta=2.0)]}
     model.compile(keras.optimizers.Adam(0.1), losses, metrics=metrics, jit_compile=False)
     y = dict.fromkeys(losses, labels)

@@ -91,7 +91,9 @@ ON_TORCH = pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch.
 JITTED = [pytest.param(name, True, marks=ON_TORCH) for name in ["balanced focal"]]
 
 
-@pytest.mark.parametrize(("name", "jit_compile"), [*((name, False) for name in LOSSES if name != "balanced focal"), *JITTED])
+@pytest.mark.parametrize(
+    ("name", "jit_compile"), [*((name, False) for name in LOSSES if name != "balanced focal"), *JITTED]
+)
 def test_losses_and_steps_of_every_epoch_are_those_of_the_formula(name, jit_compile):
     make, formula = LOSSES[name]
     given = {"class_counts": COUNTS} if name == "focal" else {}

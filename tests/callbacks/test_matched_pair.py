@@ -62,7 +62,13 @@ class Decaying(keras.callbacks.Callback):
 @pytest.mark.every_backend
 @pytest.mark.parametrize(
     ("drawn", "wanted"),
-    [(0.0, NATURAL.tolist()), (0.75, "balanced"), (1.0, "balanced"), ("capped", "balanced"), ("dynamic", NATURAL.tolist())],
+    [
+        (0.0, NATURAL.tolist()),
+        (0.75, "balanced"),
+        (1.0, "balanced"),
+        ("capped", "balanced"),
+        ("dynamic", NATURAL.tolist()),
+    ],
     ids=str,
 )
 def test_the_logits_learnt_are_those_of_the_prior_asked_for_whatever_is_drawn(drawn, wanted):

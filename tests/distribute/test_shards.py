@@ -100,7 +100,8 @@ def test_no_worker_is_left_without_a_class():
 
 
 @pytest.mark.parametrize(
-    ("build", "rows"), [(ArraySampler, 64), (ArraySampler, 70), (StreamSampler, 60)]  # the last batch: full, of 6, of 4
+    ("build", "rows"),
+    [(ArraySampler, 64), (ArraySampler, 70), (StreamSampler, 60)],  # the last batch: full, of 6, of 4
 )
 def test_a_worker_of_a_strategy_takes_a_part_for_each_of_its_replicas(build, rows):
     x, y = rows_and_labels((50, 20))

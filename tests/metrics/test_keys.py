@@ -201,7 +201,9 @@ def test_monitors(rows):
         ups += [(key, "auto") for key in ("val_f1", "f1", "val_f1/fraud_ card", "val_f1_micro")]
     kinds = keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau
     callbacks = [
-        kind(monitor=key, mode=mode, patience=2) for kind in kinds for key, mode in [*ups, ("val_expected_cost", "auto")]
+        kind(monitor=key, mode=mode, patience=2)
+        for kind in kinds
+        for key, mode in [*ups, ("val_expected_cost", "auto")]
     ]
     metrics = [ki.PerClassF1(3, class_names=NAMES, average=["macro", "micro"]), ki.ExpectedCost(1 - np.eye(3))]
     _, history = fit(rows, callbacks, epochs=2, metrics=metrics)
