@@ -245,8 +245,7 @@ class BalancedBagging(Estimator):
         self.members, self.rows, self.history = members, rows, history
         self._train_prior = prior_of_outputs(members, shares)
         self.classes_ = np.arange(max(probabilities[0].shape[-1], 2)) if names is None else np.array(names)
-        if self.oob_score:
-            self._score_out_of_bag(data[0], ids)
+        self._score_out_of_bag(data[0], ids)
         return self
 
     @property
@@ -257,9 +256,10 @@ class BalancedBagging(Estimator):
 
     @property
     def train_prior(self) -> np.ndarray:
-        """Share of each class in what the members were trained on, float64 `(C,)`, every row by its sample weight.
+        """The class shares that the members' probabilities speak for, float64 `(C,)`, as decisions take it.
 
-        The members' probabilities speak for these shares: the `train_prior` of `correct_prior` and `PriorCorrection`.
+        They are those of the rows that the members were trained on, every row by its sample weight, or with a logit-adjusted
+        loss its `output_prior`.
         """
         self._check_trained()
         return self._train_prior
@@ -270,7 +270,9 @@ class BalancedBagging(Estimator):
         return self.classes_[probabilities.argmax(axis=-1)]
 
     def predict_proba(self, x: Any, *, batch_size: int | None = None, verbose: Verbose = 0) -> np.ndarray:
-        """The mean of the members' probabilities, `(N, C)`; of one sigmoid channel those of both classes, `(N, 2)`.
+        """The mean of the members' probabilities, float64 `(N, C)`; of one sigmoid channel those of both classes, `(N, 2)`.
+
+        Those of a softmax are rescaled to sum to 1 in this precision, which scikit-learn's scores insist on.
 
         Args:
             x: rows as the members take them.
@@ -279,7 +281,10 @@ class BalancedBagging(Estimator):
         """
         self._check_trained()
         size = check_whole(batch_size, "batch_size", 1, optional=True)
-        return two_channels(np.asarray(self._model.predict(rows_to_predict(x), batch_size=size, verbose=verbose)))
+        found = np.asarray(self._model.predict(rows_to_predict(x), batch_size=size, verbose=verbose))
+        probabilities = two_channels(found.astype(np.float64))
+        total = probabilities.sum(axis=-1, keepdims=True)
+        return probabilities / total if np.allclose(total, 1, atol=1e-3) else probabilities
 
     def predict_members(self, x: Any, *, batch_size: int = 32) -> np.ndarray:
         """The probabilities that each member gives, `(M, N, C)`; their mean over M is what `model` gives."""
@@ -357,6 +362,10 @@ class BalancedBagging(Estimator):
         return np.asarray(self.shared_backbone.predict(x, batch_size=batch_size, verbose=0))
 
     def _score_out_of_bag(self, x, ids):
+        for name in ("oob_decision_function_", "oob_score_"):
+            vars(self).pop(name, None)  # of a fit before
+        if not self.oob_score:
+            return
         probabilities = two_channels(out_of_bag(self._predict_all, x, self.rows))
         scored = np.isfinite(probabilities).all(axis=-1)
         size = probabilities.shape[-1]

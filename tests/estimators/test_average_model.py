@@ -42,7 +42,8 @@ def test_the_model_is_the_mean_of_the_members_probabilities(channels, activation
     np.testing.assert_allclose(mean, outputs.mean(axis=0), atol=1e-6)
     assert np.ptp(outputs, axis=0).max() > 1e-3  # the members differ, so a mean is something else than one of them
     both = mean if channels == 3 else np.concatenate([1 - mean, mean], axis=1)
-    np.testing.assert_array_equal(bagging.predict_proba(x), both)
+    np.testing.assert_allclose(bagging.predict_proba(x), both, atol=1e-6)
+    np.testing.assert_allclose(bagging.predict_proba(x).sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_array_equal(bagging.predict(x), both.argmax(axis=1))
     path = tmp_path / "ensemble.keras"
     bagging.model.save(path)

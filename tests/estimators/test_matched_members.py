@@ -32,7 +32,7 @@ def test_members_of_a_matched_pair_speak_for_the_prior_asked_for(joint):
 
     bagging = bag(build, joint=joint, target=0.5, from_logits=True)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         bagging.fit(X, Y, weights, epochs=10, verbose=0)
     rows = np.bincount(Y[bagging.rows[0]])
     np.testing.assert_array_equal(rows, [round(8 * (60 / 8) ** 0.5), 8])

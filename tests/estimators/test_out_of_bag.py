@@ -37,6 +37,8 @@ def test_each_row_is_scored_by_the_members_that_do_not_hold_it(kind, monkeypatch
     assert set(y[scored]) == set(y)
     decided = bagging.oob_decision_function_[scored].argmax(axis=1)
     assert bagging.oob_score_ == pytest.approx(balanced_accuracy_score(y[scored], decided))
+    if kind == "softmax":
+        assert not hasattr(bagging.set_params(oob_score=False).fit(x, y, verbose=0), "oob_score_")
 
 
 def test_rows_of_every_class_must_be_left_out():
