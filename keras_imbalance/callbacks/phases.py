@@ -103,7 +103,10 @@ class PhasedTraining(ResumableCallback):
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         # Where a fit was broken off, of this callback or of another with this model.
-        for begun in (self, *model.__dict__.pop(BEGUN, ())):
+        left = (self, *model.__dict__.pop(BEGUN, ()))
+        for begun in left:
+            begun.finish_optimizer()
+        for begun in left:
             begun.put_back(broken_off=True)
         self._fitted = model
         build_parts(model, type(self).__name__)
@@ -278,12 +281,18 @@ class PhasedTraining(ResumableCallback):
                     "of both into one PhasedTraining."
                 )
 
+    def finish_optimizer(self) -> None:
+        """Gives the model its own optimizer back, where this callback has exchanged it."""
+        if self._optimizers is not None:
+            self._optimizers.finish()
+
     def put_back(self, broken_off: bool = False) -> None:
         """Everything as it was before training; after a fit that was broken off what somebody has changed since then stays."""
         if self.sampler is not None:
             release(self)
-        if self._optimizers is not None:
-            self._optimizers.finish()
+        # Of all first: the model's own optimizer takes over the rate of a copy that another callback made.
+        for begun in (self, *([] if self._fitted is None else self._fitted.__dict__.get(BEGUN, ()))):
+            begun.finish_optimizer()
         if self._rates is not None:
             self._rates.put_back(broken_off)
         if self._flags is not None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from kerases import needs_multi_optimizer
 from phase_runs import (
+    Break,
+    BreakOff,
     Recorder,
     data,
     fit,
@@ -87,6 +89,23 @@ def test_every_part_of_a_layerwise_optimizer_is_multiplied():
     fit(model, make_sampler(), [PhasedTraining([Phase(1, learning_rate_factor=0.1)]), look], 2)
     np.testing.assert_allclose(seen, [[0.05, 0.1], [0.005, 0.01]], rtol=1e-6)
     np.testing.assert_allclose([float(o.learning_rate) for o in optimizer.optimizers], [0.05, 0.1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_rate_is_that_of_before_where_another_callback_says_what_trains(step, broken):
+    """The copy of the optimizer that one made has the rate that the other set."""
+    model, sampler = make_model(run_eagerly=True), make_sampler(batch_size=50)
+    phases = [PhasedTraining([Phase(0, learning_rate=0.5)]), PhasedTraining([Phase(0, freeze="head")])][::step]
+    if broken:
+        with pytest.raises(Break):
+            fit(model, sampler, [*phases, BreakOff(0, batch=0)], 1)
+        recorder = Recorder()
+        fit(model, sampler, [PhasedTraining([Phase(0, freeze="head")]), recorder], 1)
+        assert recorder.rates == pytest.approx([0.1])
+    else:
+        fit(model, sampler, phases, 1)
+    assert rate_of(model) == pytest.approx(0.1)
 
 
 def test_reduce_on_plateau_lowers_a_rate_that_stays():
