@@ -71,4 +71,4 @@ def separate_averages(optimizer: Any) -> None:
         averages = vars(part).get(AVERAGE) or ()
         for variable, average in zip(vars(part).get("_trainable_variables", ()), averages, strict=False):
             if average is not None:
-                average.assign(np.array(variable if average.value.is_deleted() else average))
+                average.assign(np.array((variable if average.value.is_deleted() else average).numpy()))

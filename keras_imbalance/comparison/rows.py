@@ -39,7 +39,7 @@ class Split:
     test: np.ndarray
 
 
-def take(x: Any, rows: np.ndarray) -> Any:
+def take(x: Any, rows: np.ndarray | slice) -> Any:
     """These rows of a nest of arrays."""
     return tree.map_structure(lambda leaf: np.asarray(leaf[rows]), x)
 

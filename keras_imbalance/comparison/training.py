@@ -15,7 +15,9 @@ from keras_imbalance._keras import (
     graph_ends,
     has_graph,
     keras,
+    ops,
     steps_taken,
+    tree,
 )
 from keras_imbalance.callbacks import DeferredReweighting
 from keras_imbalance.comparison.method import Method, Run
@@ -104,7 +106,7 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
 def check_logits(model: Any, x: Any, num_classes: int) -> None:
     """Raises unless the model gives `(N, C)` logits, or one where there are two classes."""
     try:
-        outputs = as_array(model.predict(x, verbose=0))
+        outputs = outputs_of(model, x)
     except Exception as error:  # every layer and backend has its own
         remedy = (
             "A frame with a column of text comes as a dict of columns: give the net an Input of that name for each."
@@ -165,9 +167,21 @@ def steps_of(model: Any) -> int:
     return steps_taken(model.optimizer)
 
 
+def outputs_of(model: Any, x: Any) -> np.ndarray:
+    """What the model gives for all rows, called batch by batch: `predict` would be traced anew for every net.
+
+    Text goes through `predict`, which makes tensors of it.
+    """
+    leaves = [np.asarray(leaf) for leaf in tree.flatten(x)]
+    if any(leaf.dtype.kind not in "biuf" for leaf in leaves):
+        return as_array(model.predict(x, batch_size=PREDICTED, verbose=0))
+    batches = (take(x, slice(start, start + PREDICTED)) for start in range(0, len(leaves[0]), PREDICTED))
+    return np.concatenate([as_array(ops.convert_to_numpy(model(batch, training=False))) for batch in batches])
+
+
 def probabilities_of(model: Any, x: Any, scale: float = 1.0) -> np.ndarray:
     """Softmax, or the pair of a sigmoid, of the model's logits times `scale`, float64 `(N, C)`."""
-    logits = scale * as_array(model.predict(x, batch_size=PREDICTED, verbose=0)).astype(np.float64)
+    logits = scale * outputs_of(model, x).astype(np.float64)
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
