@@ -100,7 +100,7 @@ def long_tailed(path, seed):
 
 def thresholds(sources, splits):
     columns = ["data", "rows of the rarest class", "score", "argmax", "tuned, median gain", "splits that lose"]
-    lines = []
+    print(table([*columns, "tuned on the new rows, median gain"], []), flush=True)
     for name, draw in sources.items():
         for rows in ROWS:
             found = {objective: [] for objective in SCORES}
@@ -114,8 +114,12 @@ def thresholds(sources, splits):
             for objective, values in found.items():
                 plain, gain, oracle = np.array(values).T
                 cells = f"{plain.mean():.3f}", points(gain), f"{(gain < 0).mean():.0%}", points(oracle)
-                lines.append((name, rows, objective, *cells))
-    print(table([*columns, "tuned on the new rows, median gain"], lines), flush=True)
+                print(line((name, rows, objective, *cells)), flush=True)
+
+
+def line(cells):
+    """A row of a Markdown table, printed as soon as it is known."""
+    return "| " + " | ".join(map(str, cells)) + " |"
 
 
 def points(gains):
@@ -124,7 +128,7 @@ def points(gains):
 
 def macro_f1(sources, splits):
     columns = ["data", "shares of the new rows", "argmax", "median gain", "splits that lose", "lowest"]
-    lines = []
+    print(table([*columns, "over argmax of what the model gives"], []), flush=True)
     for name, draw in sources.items():
         found = {}
         for seed in range(splits):
@@ -133,8 +137,7 @@ def macro_f1(sources, splits):
         for shares, values in found.items():
             plain, gain, as_is = np.array(values).T
             cells = f"{plain.mean():.3f}", points(gain), f"{(gain < 0).mean():.0%}", f"{100 * gain.min():+.1f}"
-            lines.append((name, shares, *cells, points(as_is)))
-    print(table([*columns, "over argmax of what the model gives"], lines), flush=True)
+            print(line((name, shares, *cells, points(as_is))), flush=True)
 
 
 def gains(class_counts, labels, p, seed):
