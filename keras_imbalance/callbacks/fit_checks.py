@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from keras_imbalance._keras import Metric, callbacks_of_fit, given_metrics, given_name, keras, swaps_between_epochs
+from keras_imbalance._keras import callbacks_of_fit, given_metrics, given_name, keras, swaps_between_epochs
 from keras_imbalance.metrics import ClassMetric
 
 
@@ -59,7 +59,7 @@ def metrics_for(callback: Any) -> list[ClassMetric] | None:
     A metric that somebody else wrote may log any key.
     """
     given = given_metrics(callback.model)
-    if any(isinstance(one, Metric) and _of_users(one) for one in given):
+    if any(isinstance(one, keras.metrics.Metric) and _of_users(one) for one in given):
         return None
     return [one for one in given if isinstance(one, ClassMetric)]
 

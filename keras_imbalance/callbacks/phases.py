@@ -167,7 +167,7 @@ class PhasedTraining(ResumableCallback):
         super().on_train_end(logs)
 
     def state_dict(self) -> dict:
-        return {"phase": self._phase, "base_rates": self._rates.base}
+        return {"phase": self._phase, "base_rates": None if self._rates is None else self._rates.base}
 
     def load_state_dict(self, state: Mapping) -> None:
         """Goes on in the phase of the state. The optimizer is then as it was when the state was written, up to its values."""
@@ -300,7 +300,7 @@ class PhasedTraining(ResumableCallback):
         if self._flags_left is not None:  # otherwise nothing was ever compiled for other flags
             rebuild_functions(self._fitted)
         self._flags, self._flags_left = None, None
-        self._optimizers, self._flags_phase = None, -1
+        self._optimizers, self._rates, self._flags_phase = None, None, -1
         if self._fitted is not None and self in self._fitted.__dict__.get(BEGUN, ()):
             self._fitted.__dict__[BEGUN].remove(self)
 
