@@ -24,15 +24,7 @@ def check_table(values: Any, argument: str) -> np.ndarray:
     if type(values) is np.ndarray and values.dtype != object:
         return values
     refuse_batches(values, argument)
-    # An array keeps no index: counts from `labels.value_counts()`, largest first, would pass for those of class 0, 1, 2.
-    index = getattr(values, "index", None) if argument in PER_CLASS and hasattr(values, "to_numpy") else None
-    if index is not None and list(index) != list(range(len(values))):
-        raise invalid(
-            argument,
-            "come in the order of the class ids",
-            received=f"a Series with the index {shown(list(index))}",
-            remedy=f"Order it, as by {argument}.sort_index() or {argument}[class_names], and pass .to_numpy() of it.",
-        )
+    _check_order(values, argument)
     if np.ma.is_masked(values):
         received = f"{np.ma.count_masked(values)} masked of {values.size}"
         remedy = f"Drop their rows, or fill them as by {argument}.filled(0) and give those rows a sample weight of 0."
@@ -44,6 +36,18 @@ def check_table(values: Any, argument: str) -> np.ndarray:
         return numbers_of(np.asarray(values))
     except ValueError:
         raise invalid(argument, "have rows of one length", values) from None
+
+
+def _check_order(values, argument):
+    """An array keeps no index: counts from `labels.value_counts()`, largest first, would pass for those of class 0, 1, 2."""
+    index = getattr(values, "index", None) if argument in PER_CLASS and hasattr(values, "to_numpy") else None
+    if index is not None and list(index) != list(range(len(values))):
+        raise invalid(
+            argument,
+            "come in the order of the class ids",
+            received=f"a Series with the index {shown(list(index))}",
+            remedy=f"Order it, as by {argument}.sort_index() or {argument}[class_names], and pass .to_numpy() of it.",
+        )
 
 
 def check_numbers(values: Any, name: str) -> np.ndarray:

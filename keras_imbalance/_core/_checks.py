@@ -165,18 +165,26 @@ def check_names(class_names: Any, num_classes: int | None = None) -> list[str] |
     if class_names is None:
         return None
     given = _listed(class_names)
-    given = [] if any(isinstance(name, (list, tuple, dict, np.ndarray)) for name in given) else given
-    names = [str(name) for name in given]
-    if not names or len(set(names)) != len(names) or num_classes not in (None, len(names)):
-        size = "" if num_classes is None else f"{num_classes} "
-        remedy = "Pass [names[c] for c in range(num_classes)] of a mapping." if isinstance(class_names, Mapping) else ""
-        requirement = f"be a list of {size}different names, one a class in the order of the class ids"
-        raise invalid("class_names", requirement, class_names, remedy)
+    nested = any(isinstance(name, (list, tuple, dict, np.ndarray)) for name in given)
+    names = [] if nested else [str(name) for name in given]
+    if not names or len(set(names)) < len(names) or num_classes not in (None, len(names)):
+        raise _not_names(class_names, num_classes)
     for name in given:
-        if isinstance(name, bytes):
-            raise invalid("class_names", "be text", received=shown(name), remedy="Decode it: name.decode().")
-        _check_text(str(name), "class_names")
+        _check_name(name)
     return names
+
+
+def _not_names(given, num_classes):
+    size = "" if num_classes is None else f"{num_classes} "
+    remedy = "Pass [names[c] for c in range(num_classes)] of a mapping." if isinstance(given, Mapping) else ""
+    requirement = f"be a list of {size}different names, one a class in the order of the class ids"
+    return invalid("class_names", requirement, given, remedy)
+
+
+def _check_name(name):
+    if isinstance(name, bytes):
+        raise invalid("class_names", "be text", received=shown(name), remedy="Decode it: name.decode().")
+    _check_text(str(name), "class_names")
 
 
 def log_names(class_names: Iterable[str] | None) -> list[str] | None:

@@ -327,9 +327,7 @@ def _count_batches(batches, names, rule, either):
     """The sum of the counts of these batches; `either`: they may as well be one-hot rows, which only their values tell."""
     looks_one_hot = either and not rule["multi_label"]
     total = np.zeros((0, 2) if rule["multi_label"] else rule["num_classes"] or 0, dtype=np.int64)
-    for batch in batches:
-        if len(batch) == 0:
-            continue
+    for batch in filter(len, batches):
         if names is None and is_text(batch):
             raise invalid("class_names", "be given where batches hold text, in the order of the class ids", names)
         looks_one_hot = looks_one_hot and _is_one_hot_row(batch)

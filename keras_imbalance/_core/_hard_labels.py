@@ -32,20 +32,21 @@ def counted_ids(
     if table.ndim == 0:
         raise invalid(name, "be an array of labels", labels)
     if axis is None and not looks_one_hot(table, ignore_class):
-        ids = table.reshape(-1)
-        ids = ids if ignore_class is None else ids[~is_ignored(ids, "ids", ignore_class)]
         if table.ndim == 2 and table.shape[1] > 1 and ((table >= 0) & (table <= 1)).all():
             requirement = f"be one-hot in the shape {table.shape}: a single 1 in each row, 0 elsewhere"
             raise invalid(name, requirement, received="rows that are soft or mark several classes", remedy=remedy)
+        ids = _without_ignored(table.reshape(-1), "ids", ignore_class)
         check_ids(ids, num_classes, name)
         return ids.astype(np.int64), 0
     if not -table.ndim <= (axis or 0) < table.ndim:
         raise invalid("axis", f"be an axis of labels of shape {table.shape}, or None", axis)
     table = np.moveaxis(table, -1 if axis is None else axis, -1)
-    rows = table.reshape(-1, table.shape[-1])
-    if ignore_class is not None:
-        rows = rows[~is_ignored(rows, "distribution", ignore_class)]
+    rows = _without_ignored(table.reshape(-1, table.shape[-1]), "distribution", ignore_class)
     return class_ids(rows, num_classes, name, remedy), rows.shape[1]
+
+
+def _without_ignored(labels, form, ignore_class):
+    return labels if ignore_class is None else labels[~is_ignored(labels, form, ignore_class)]
 
 
 def looks_one_hot(table: np.ndarray, ignore_class: int | None) -> bool:
@@ -221,14 +222,19 @@ def named_ids(
         return table, None if class_names is None else list(class_names)
     found, ids = np.unique(_decoded(table), return_inverse=True)
     names = found.tolist() if class_names is None else list(class_names)
-    if class_names is None and not numerals and all(re.fullmatch(r"[+-]?\d+(\.\d*)?", label) for label in names):
-        remedy = f"Convert them: {name}.astype('int64'). Or say in which order they come, as `class_names`."
-        raise invalid(name, "be numbers where its text holds numbers", received=shown(names), remedy=remedy)
+    if class_names is None and not numerals:
+        _refuse_numerals(names, name)
     unknown = sorted(set(found.tolist()) - set(names))
     if unknown:
         raise invalid("class_names", f"hold every name in `{name}`, {shown(unknown)} too", names)
     positions = {label: i for i, label in enumerate(names)}
     return np.array([positions[label] for label in found.tolist()], dtype=np.int64)[ids.reshape(table.shape)], names
+
+
+def _refuse_numerals(names, name):
+    if all(re.fullmatch(r"[+-]?\d+(\.\d*)?", label) for label in names):
+        remedy = f"Convert them: {name}.astype('int64'). Or say in which order they come, as `class_names`."
+        raise invalid(name, "be numbers where its text holds numbers", received=shown(names), remedy=remedy)
 
 
 def _decoded(text):

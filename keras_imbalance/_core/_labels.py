@@ -303,12 +303,7 @@ def spread(given: Any, pred_shape: tuple, axis: int = -1, sigmoid: bool = False,
     channels, positions = pred_shape[axis], tuple(pred_shape[:axis]) + tuple(pred_shape[axis + 1 :])
     of_labels = len(shape) == rank and (shape[axis] == 1 or (sigmoid and shape[axis] in (None, channels)))
     leading = shape[:axis] + shape[axis + 1 :] if of_labels else shape
-    fits = len(leading) <= rank - 1 and all(
-        size in (None, 1, wanted) or wanted is None for size, wanted in zip(leading, positions, strict=False)
-    )
-    if name == "sample_weight" and leading and positions[0] is not None:  # one weight for all rows was meant for others
-        fits = fits and leading[0] in (None, positions[0])
-    if not fits:
+    if not _leads(leading, positions, one_for_all=name != "sample_weight"):
         raise invalid(
             name,
             "have one value a row or one a position",
@@ -321,6 +316,14 @@ def spread(given: Any, pred_shape: tuple, axis: int = -1, sigmoid: bool = False,
     for _ in range(rank - 1 - len(shape) + sigmoid):
         given = xp.expand_dims(given, -1)
     return given
+
+
+def _leads(leading, positions, one_for_all):
+    """Whether sizes are those of the first axes of the positions, or 1; `one_for_all`: also 1 for all rows."""
+    if leading and not one_for_all and positions[0] is not None and leading[0] not in (None, positions[0]):
+        return False  # one weight for all rows was meant for others
+    known = zip(leading, positions, strict=False)
+    return len(leading) <= len(positions) and all(size in (None, 1, wanted) or wanted is None for size, wanted in known)
 
 
 def label_tensor(y_true: Any) -> Any:

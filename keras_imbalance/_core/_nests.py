@@ -30,6 +30,10 @@ def arrays_of(value: Any, name: str) -> Any:
         return {key: arrays_of(part, f"{name}[{key!r}]") for key, part in value.items()}
     if _is_list_of_arrays(value):
         return tuple(arrays_of(part, name) for part in value)
+    return _one_array(value, name)
+
+
+def _one_array(value, name):
     array = check_table(value, name)
     if array.ndim == 0 or not (array.dtype.kind in NUMBERS or is_text(array)):
         received = f"{type(value)}" if array.ndim == 0 else f"{type(value)}, as an array of dtype {array.dtype}"

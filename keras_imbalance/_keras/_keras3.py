@@ -118,12 +118,17 @@ def tell_directions(metric: Any, keys: Iterable[str]) -> None:
         if compiled is None and isinstance(owner, Metric) and hasattr(owner, "output_names"):
             compiled = owner
         if compiled is not None and isinstance(owner, keras.Model):
-            told = getattr(owner, "keras_imbalance_directions", None)
-            if told is None or not told.of(compiled):
-                told = owner.keras_imbalance_directions = Directions(compiled)
+            told = _directions_of(owner, compiled)
             for key in keys:
                 told.tell(key, direction)
             return
+
+
+def _directions_of(model, compiled):
+    told = getattr(model, "keras_imbalance_directions", None)
+    if told is None or not told.of(compiled):
+        told = model.keras_imbalance_directions = Directions(compiled)
+    return told
 
 
 def names_in_logs(metric: Any, outputs: list) -> set:

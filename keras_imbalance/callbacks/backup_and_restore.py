@@ -205,28 +205,33 @@ class BackupAndRestore(ImbalanceCallback):
 
     def _check_others(self):
         """What can be said about callbacks that are not listed, where this Keras lets them be seen."""
-        for callback in callbacks_of_fit(self):
-            if callback is self:
-                continue
-            if isinstance(callback, (BackupAndRestore, keras.callbacks.BackupAndRestore)):
-                raise ValueError(
-                    "BackupAndRestore of keras_imbalance saves all that is needed. Received: two callbacks of this name. Leave "
-                    "one out."
-                )
-            listed = any(callback is one for one in self.state)
-            if swaps_between_epochs(callback) and not listed:
-                raise ValueError(
-                    "SwapEMAWeights(swap_on_epoch=True) leaves the averages in the model between two epochs, which a backup "
-                    "must know of. Received: one that is not in `state`. Put it before BackupAndRestore in the list of "
-                    "callbacks, and into `state`."
-                )
-            if has_keras_state(callback) and not listed:
-                _warn(callback, "is not saved, so a run that is killed does not resume exactly", "List it in `state`.")
+        others = [callback for callback in callbacks_of_fit(self) if callback is not self]
+        if any(isinstance(callback, (BackupAndRestore, keras.callbacks.BackupAndRestore)) for callback in others):
+            raise ValueError(
+                "BackupAndRestore of keras_imbalance saves all that is needed. Received: two callbacks of this name. Leave "
+                "one out."
+            )
+        listed = set(map(id, self.state))
+        for callback in others:
+            if id(callback) not in listed:
+                _check_unlisted(callback)
         for listed in self.state:
             if isinstance(listed, Callback) and getattr(listed, "params", None) is not self.params:
                 _warn(
                     listed, "is listed in `state` and is no callback of this fit", "Pass it to fit in `callbacks` too."
                 )
+
+
+def _check_unlisted(callback):
+    """Raises or warns where a callback that is not in `state` has one."""
+    if swaps_between_epochs(callback):
+        raise ValueError(
+            "SwapEMAWeights(swap_on_epoch=True) leaves the averages in the model between two epochs, which a backup "
+            "must know of. Received: one that is not in `state`. Put it before BackupAndRestore in the list of "
+            "callbacks, and into `state`."
+        )
+    if has_keras_state(callback):
+        _warn(callback, "is not saved, so a run that is killed does not resume exactly", "List it in `state`.")
 
 
 def _warn(callback, what, remedy):

@@ -56,11 +56,12 @@ def check_monitor(monitor: str, class_names: Sequence[str], keys: Sequence[str] 
     Example:
     >>> check_monitor("val_f1", ["ok", "worn"], ["f1/ok", "f1/worn", "f1"])
     """
-    wanted = [f"{monitor}/{name}" for name in log_names(class_names) or []]
+    if keys is None:
+        return
     prefix = "val_" if monitor.startswith("val_") else ""
-    known = [prefix + key for key in keys or []]
-    missing = [key for key in wanted if key not in known]
-    if keys is not None and missing:
+    known = [prefix + key for key in keys]
+    missing = [key for name in log_names(class_names) or [] if (key := f"{monitor}/{name}") not in known]
+    if missing:
         received = f"metrics that log {shown(sorted(known))}" if known else "no per-class metric compiled"
         raise _unknown_monitor(monitor, missing, received, nearest(missing[0], known))
 
@@ -150,22 +151,30 @@ def _checked_arrays(data, class_names):
     if isinstance(y, np.ndarray) and is_text(y):
         y, _ = named_ids(y, class_names, "validation_data")
     if np.ndim(y) in (1, 2):
-        labels = np.asarray(y)
-        if weights and np.shape(weights[0])[:1] == labels.shape[:1] and np.size(weights[0]) == len(labels):
-            labels = labels[np.reshape(weights[0], -1) != 0]  # a row that does not count may hold anything
-        class_ids(labels, len(class_names), "validation_data")
+        class_ids(_that_count(np.asarray(y), weights), len(class_names), "validation_data")
     return (x, y, *weights)
+
+
+def _that_count(labels, weights):
+    """The labels of rows whose weight is not 0: a row that does not count may hold anything."""
+    for given in weights:
+        if np.shape(given)[:1] == labels.shape[:1] and np.size(given) == len(labels):
+            return labels[np.reshape(given, -1) != 0]
+    return labels
 
 
 def _as_arrays(part):
     """A part of the data with arrays for what `predict` does not take as a sampler delivers it; tensors stay as they are."""
     if isinstance(part, Mapping):
         return {key: _as_arrays(inner) for key, inner in part.items()}
-    if isinstance(part, (tuple, list)) and any(hasattr(inner, "shape") or isinstance(inner, Mapping) for inner in part):
+    listed = isinstance(part, (tuple, list))
+    if listed and any(map(_is_input, part)):
         return [_as_arrays(inner) for inner in part]
-    if is_frame(part) or hasattr(part, "iloc") or isinstance(part, (tuple, list)):
-        part = arrays_of(part, "validation_data")
-    return part
+    return arrays_of(part, "validation_data") if listed or is_frame(part) or hasattr(part, "iloc") else part
+
+
+def _is_input(part):
+    return hasattr(part, "shape") or isinstance(part, Mapping)
 
 
 def _with_text(part):

@@ -78,9 +78,9 @@ def keys_before(callback: Any, adds_classes: Callable[[Any], bool]) -> list[str]
     metrics = metrics_for(callback)
     if metrics is None or not (before or after) or any(map(_of_users, before)):
         return None
-    added = any(adds_classes(other) for other in before)
-    own = [(given_name(metric), metric.monitored_keys() if added else metric.log_keys()) for metric in metrics]
-    return [key for name, keys in own for key in keys or [name]]
+    added = any(map(adds_classes, before))
+    keys = [(metric.monitored_keys() if added else metric.log_keys()) or [given_name(metric)] for metric in metrics]
+    return [key for of_metric in keys for key in of_metric]
 
 
 def _others(callback):

@@ -126,14 +126,9 @@ class PerClassTable(ImbalanceCallback):
 
     def _chosen(self, compiled):
         """The metric that is read and what it goes by, of compiled metrics by the name that Keras has for them."""
-        ours = {key: metric for key, metric in compiled.items() if isinstance(metric, ClassMetric)}
-        counting = {key: metric for key, metric in ours.items() if isinstance(metric, CountingMetric)}
+        counting = {key: metric for key, metric in compiled.items() if isinstance(metric, CountingMetric)}
         if not counting:
-            remedy = "Compile it with metrics=[PerClassF1(num_classes)] or another of them."
-            received = f"a model compiled with {shown(sorted(ours)) if ours else 'no metric of classes'}"
-            raise invalid(
-                "metrics", "hold one that counts decisions for PerClassTable", received=received, remedy=remedy
-            )
+            raise _nothing_counts([key for key, metric in compiled.items() if isinstance(metric, ClassMetric)])
         known = [_name_of(key, metric) for key, metric in counting.items()]
         name, named = known[0] if self.metric is None else self.metric, _by_name(counting)
         if name not in named:
@@ -141,6 +136,12 @@ class PerClassTable(ImbalanceCallback):
             received = f"{name!r}, and a model compiled with {shown(sorted(known))}"
             raise invalid("metric", "name a metric that counts decisions", received=received, remedy=remedy)
         return name, named[name]
+
+
+def _nothing_counts(keys):
+    remedy = "Compile it with metrics=[PerClassF1(num_classes)] or another of them."
+    received = f"a model compiled with {shown(sorted(keys)) if keys else 'no metric of classes'}"
+    return invalid("metrics", "hold one that counts decisions for PerClassTable", received=received, remedy=remedy)
 
 
 def _name_of(key, metric):

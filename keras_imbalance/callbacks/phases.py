@@ -126,15 +126,18 @@ class PhasedTraining(ResumableCallback):
             check_no_scheduler(self)
         # Not by setattr, for Keras would look into it. Held strongly: after a fit that was broken off nobody else may hold it.
         self.model.__dict__.setdefault(BEGUN, []).append(self)
-        with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
-        if with_target:
-            claim(self, min(with_target))
-        self._watch = SamplerWatch(self) if with_target else None
+        self._claim_sampler()
         if choosing:
             self._prepare()
         for phase in self.phases[-1:]:
             argument = self.argument_of.get("start_epoch", "start_epoch")
             warn_of_late_epoch(self, argument, phase.start_epoch, f"{phase} never begins")
+
+    def _claim_sampler(self):
+        with_target = [phase.start_epoch for phase in self.phases if phase.target is not None]
+        if with_target:
+            claim(self, min(with_target))
+        self._watch = SamplerWatch(self) if with_target else None
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)

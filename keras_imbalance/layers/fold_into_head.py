@@ -46,8 +46,9 @@ def fold_into_head(model: Model, correction: Any) -> None:
         )
     layer, activation = _head(model)
     units = value_of(layer.kernel).shape[-1]
-    sigmoids = activation == "sigmoid" or (activation == "linear" and (correction.multi_label or units == 1))
-    if sigmoids != (correction.multi_label or units == 1):
+    wanted = correction.multi_label or units == 1
+    sigmoids = wanted if activation == "linear" else activation == "sigmoid"
+    if sigmoids != wanted:
         received = f"{activation} of {units} units and multi_label={correction.multi_label}"
         raise invalid("correction", "be for the activation: multi_label=True for several sigmoids", received=received)
     factor, summand = correction.on_logits(units, sigmoids)

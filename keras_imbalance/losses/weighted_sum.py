@@ -48,10 +48,7 @@ class WeightedSum(Loss):
             _check_part(loss)
         sums = all(loss.reduction == "sum" for loss in self.losses)
         super().__init__(name=name or "weighted_sum", reduction="sum" if sums else "sum_over_batch_size", dtype=dtype)
-        given = [1.0] * len(self.losses) if weights is None else _listed(weights, "weights")
-        if len(given) != len(self.losses):
-            raise invalid("weights", f"hold {len(self.losses)} numbers, one a loss", weights)
-        self.weights = [check_number(weight, "weights", 0) for weight in given]
+        self.weights = [1.0] * len(self.losses) if weights is None else _weights_of(weights, len(self.losses))
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self(y_true, y_pred)
@@ -71,6 +68,13 @@ class WeightedSum(Loss):
             "weights": self.weights,
             "dtype": self.dtype,
         }
+
+
+def _weights_of(weights, number):
+    given = _listed(weights, "weights")
+    if len(given) != number:
+        raise invalid("weights", f"hold {number} numbers, one a loss", weights)
+    return [check_number(weight, "weights", 0) for weight in given]
 
 
 def _listed(values, argument):

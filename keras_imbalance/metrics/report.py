@@ -103,21 +103,18 @@ class ClassificationReport:
         self._tally = counted.tally() if isinstance(counted, CountedPairs) else functional.tally(counted)
         size = len(self._tally.tp)
         self.class_names = check_names(class_names, size) or [str(i) for i in range(size)]
-        self.class_counts = None if class_counts is None else check_counts(class_counts, "class_counts")
-        if self.class_counts is not None and len(self.class_counts) != size:
-            raise invalid("class_counts", f"hold one count for each of {size} classes", self.class_counts)
+        self.class_counts = None if class_counts is None else _counts_of(class_counts, size)
         self.zero_division = check_zero_division(zero_division)
         self.digits = check_whole(digits, "digits", 0)
         self.confidence_level = check_number(confidence_level, "confidence_level", above=0, below=1, optional=True)
-        one_class_a_row = not self._tally.multi_label
         ignored = check_ignored(ignore_class)
-        self._excluded = ignored if one_class_a_row and ignored in range(size) else None
+        self._excluded = ignored if ignored in range(size) and not self._tally.multi_label else None
         self.support: np.ndarray = functional.support(self._tally)
         self.scores: dict[str, np.ndarray] = {
             name: score(self._tally, zero_division=self.zero_division) for name, score in functional.SCORES.items()
         }
         self.intervals: dict[str, np.ndarray] = self._intervals()
-        self.summary: dict[str, float] = self._numbers() if one_class_a_row else {}
+        self.summary: dict[str, float] = {} if self._tally.multi_label else self._numbers()
 
     @property
     def confusion(self) -> np.ndarray:
@@ -256,20 +253,21 @@ class ClassificationReport:
         header = ("", *(f"{name}{level}" for name in shown), "support")
         classes = self._cells_of_classes(shown, digits, most)
         blank = _after_interval(digits) if self.intervals else ""
-        total = float(self.support.sum())
-        means: list[tuple[str, dict[str, Any], float]] = [
-            ("macro mean", self.macro(), total),
-            ("weighted mean", self.weighted(), total),
-        ]
-        for name, group in self.groups().items():
-            plural = "" if group["classes"] == 1 else "es"
-            means.append((f"{name} ({group['classes']} class{plural})", group, group["support"]))
         mean_rows = [
             (name, *(number_text(of[score], digits) + blank for score in shown), rows_text(rows))
-            for name, of, rows in means
+            for name, of, rows in self._means()
         ]
         summary = [(_readable(name), number_text(value, digits) + blank) for name, value in self.summary.items()]
         return header, *(block for block in (classes, mean_rows, summary) if block)
+
+    def _means(self):
+        """The means over all classes and over groups of them: name, scores, rows."""
+        total = float(self.support.sum())
+        yield "macro mean", self.macro(), total
+        yield "weighted mean", self.weighted(), total
+        for name, group in self.groups().items():
+            plural = "" if group["classes"] == 1 else "es"
+            yield f"{name} ({group['classes']} class{plural})", group, group["support"]
 
     def _cells_of_classes(self, shown, digits, most):
         """A row of cells for each class; of more than `most` for those with the most and the fewest rows of the data."""
@@ -284,6 +282,13 @@ class ClassificationReport:
         order, half = np.argsort(-self.support, kind="stable"), most // 2
         left_out = (f"... {number - most} more classes",)
         return [*map(cells, order[:half]), left_out, *map(cells, order[-half:])]
+
+
+def _counts_of(class_counts, size):
+    counts = check_counts(class_counts, "class_counts")
+    if len(counts) != size:
+        raise invalid("class_counts", f"hold one count for each of {size} classes", counts)
+    return counts
 
 
 def _checked(confusion):

@@ -69,19 +69,17 @@ def class_curves(
         if labels.any() and not (needs == "both" and labels.all()):
             found.append(ClassCurve(class_id, names[class_id], *curve(cuts(labels, values))))
     if not found:
-        rows = f"rows of {'a' if len(drawn) > 1 else 'the'} class"
-        requirement = f"hold {rows}{' and rows of other classes' if needs == 'both' else ''}"
-        received = (
-            f"rows of {_present(truth, counted, names)} alone, for the curve of {shown([names[k] for k in drawn])}"
-        )
-        raise invalid("y_true", requirement, received=received)
+        raise _no_curve(drawn, names, truth, counted, needs)
     return found
 
 
-def _present(truth, counted, names):
-    """The names of the classes that have rows, as an error shows them."""
-    found = [k for k in range(len(names)) if of_class(k, truth, truth, counted)[0].any()]
-    return shown([names[k] for k in found])
+def _no_curve(drawn, names, truth, counted, needs):
+    """The error that no class has the rows of a curve."""
+    present = [name for k, name in enumerate(names) if of_class(k, truth, truth, counted)[0].any()]
+    rows = f"rows of {'a' if len(drawn) > 1 else 'the'} class"
+    requirement = f"hold {rows}{' and rows of other classes' if needs == 'both' else ''}"
+    received = f"rows of {shown(present)} alone, for the curve of {shown([names[k] for k in drawn])}"
+    return invalid("y_true", requirement, received=received)
 
 
 def draw_class_curves(ax: Axes, curves: list[ClassCurve], score: str, label: str | None, drawstyle: str) -> None:

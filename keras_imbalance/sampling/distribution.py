@@ -116,17 +116,17 @@ class LiveDistribution:
         """Raises unless a state is of a sampler of as many classes and this seed, its counters int64 `(C,)` of at least 0."""
         if not isinstance(state, Mapping) or not set(keys) <= set(state):
             raise invalid("state", f"be what `state_dict` gave, with the keys {', '.join(keys)}", state)
-        found = [np.asarray(counts) for counts in (*(state[key] for key in counters), *state["history"])]
-        counted = all(
-            counts.shape == (self.num_classes,) and counts.dtype.kind in "iu" and (counts >= 0).all()
-            for counts in found
-        )
+        counted = all(map(self._counts_rows, (*(state[key] for key in counters), *state["history"])))
         if not counted or state["seed"] != self.seed or state["epoch"] < 0:
             requirement = (
                 f"be of a sampler of {self.num_classes} classes with seed {self.seed}, with counters of at least 0"
             )
             remedy = f"Build the sampler as in the run that saved it, with seed={state['seed']}."
             raise invalid("state", requirement, state, remedy)
+
+    def _counts_rows(self, counts):
+        counts = np.asarray(counts)
+        return counts.shape == (self.num_classes,) and counts.dtype.kind in "iu" and bool((counts >= 0).all())
 
     def _json_target(self) -> Any:
         """The target as JSON types: a word, a number q, shares, or shares by class name."""

@@ -102,15 +102,20 @@ def files_and_classes(
         ids = np.repeat(np.arange(len(names)), [len(paths) for paths in found])
     else:
         files = _images_in(folder, follow_links)
-        ids = class_ids(labels, name="labels")
-        if len(ids) != len(files):
-            requirement = f"hold the class of each of {len(files)} images in {folder}"
-            raise invalid("labels", requirement, received=f"{len(ids)} labels")
+        ids = _ids_of(files, labels, folder)
         num_classes = int(ids.max(initial=-1)) + 1
         names = check_names(class_names, num_classes) or [str(i) for i in range(num_classes)]
     if not files:
         raise invalid("directory", f"hold images, files with names in {', '.join(FORMATS)}", received=folder)
     return files, ids, names
+
+
+def _ids_of(files, labels, folder):
+    ids = class_ids(labels, name="labels")
+    if len(ids) != len(files):
+        requirement = f"hold the class of each of {len(files)} images in {folder}"
+        raise invalid("labels", requirement, received=f"{len(ids)} labels")
+    return ids
 
 
 def _folder(directory):

@@ -46,16 +46,20 @@ def features_and_labels(x: Any, y: Any) -> tuple[Any, Any]:
     >>> features_and_labels({"age": [40, 50], "ill": [0, 1]}, "ill")
     ({'age': [40, 50]}, [0, 1])
     """
-    in_memory = is_frame(x) or isinstance(x, (Mapping, np.ndarray, list, tuple))
-    if not isinstance(y, str) or not in_memory:
+    frame = is_frame(x)
+    if not isinstance(y, str) or not (frame or isinstance(x, (Mapping, np.ndarray, list, tuple))):
         return x, y
-    columns = list(x.columns) if is_frame(x) else list(x) if isinstance(x, Mapping) else []
+    columns = _columns(x, frame)
     if y not in columns:
         remedy = nearest(y, columns) or "Columns are those of a data frame or a dict of arrays."
         raise invalid("y", "hold the labels, or name the column of `x` that does", y, remedy)
-    if is_frame(x):
+    if frame:
         return x.drop(columns=y), x[y]
     return {name: column for name, column in x.items() if name != y}, x[y]
+
+
+def _columns(x, frame):
+    return list(getattr(x, "columns", x)) if frame or isinstance(x, Mapping) else []
 
 
 def column_names(x: Any) -> list | None:

@@ -266,12 +266,15 @@ def _categorical_of(wanted, x, columns):
     if isinstance(x, tuple) or x.ndim != 2:
         required = "be None unless x is one array (N, D), a data frame or a dict of columns"
         raise invalid("categorical", required, received="x as a tuple, or of more axes")
+    return [_positions(wanted, x, columns)]
+
+
+def _positions(wanted, x, columns):
     known = list(range(x.shape[1])) if isinstance(wanted[0], int) else columns or []
-    for column in wanted:
-        if column not in known:
-            required = f"be columns of x, {_listed(known)}"
-            raise invalid("categorical", required, wanted, nearest(column, known))
-    return [[known.index(column) for column in wanted]]
+    unknown = [column for column in wanted if column not in known]
+    if unknown:
+        raise invalid("categorical", f"be columns of x, {_listed(known)}", wanted, nearest(unknown[0], known))
+    return list(map(known.index, wanted))
 
 
 def _categorical_leaves(wanted, x):

@@ -108,16 +108,17 @@ def labelled_rows(x: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Any
     """
     weights = () if sample_weight is None else (rows_of(sample_weight, "sample_weight"),)
     told = classes is not None and not isinstance(classes, str)  # "rarest" is told by all labels
-    if y is None and is_source(x):
+    source = is_source(x)
+    if source and y is None:
         pairs = _pairs(x, sample_weight)
         return pairs, None if told else _labels_of_pairs(pairs), classes
-    if isinstance(y, str) and is_source(x):
+    if source and isinstance(y, str):
         rest, labels = _without_column(x, y)
         return (rest, labels, *weights), labels, classes
-    parts = rows_of(x, "x"), rows_of(y, "y") if told else arrays_of(y, "y")
-    if isinstance(parts[0], Source) and classes is None:
-        _refuse_pairs(parts[0], parts[1])
-    return (*parts, *weights), parts[1], classes
+    rows, labels = rows_of(x, "x"), (rows_of if told else arrays_of)(y, "y")
+    if classes is None:
+        _refuse_pairs(rows, labels)
+    return (rows, labels, *weights), labels, classes
 
 
 def _pairs(x, sample_weight):
@@ -155,7 +156,9 @@ def _without_column(x, column):
 
 def _refuse_pairs(source, labels):
     """Raises where the items of a source hold the very labels that are given beside it: a model would be fed them."""
-    if source.is_array or not isinstance(labels, np.ndarray) or not 0 < len(source) == len(labels):
+    if not isinstance(source, Source) or source.is_array or not isinstance(labels, np.ndarray):
+        return
+    if not 0 < len(source) == len(labels):
         return
     rows = np.unique(np.linspace(0, len(source) - 1, PROBED).astype(np.int64))
     pairs = zip(source.items(rows), labels[rows], strict=True)

@@ -32,22 +32,27 @@ class StreamSource:
         block: list = []
         rows, size, room = 0, 0, sys.maxsize if most is None else most
         with self._lock:
-            while room and size < self._block_bytes:
-                piece = self._waiting.pop(0) if self._waiting else self._next()
-                if piece is None:
-                    break
+            while room and size < self._block_bytes and (piece := self._waiting_or_next()) is not None:
                 if not block:
                     # Filled piece by piece, so that no row is held twice.
                     room = min(room, -(-self._block_bytes * len(piece[0]) // max(1, sum(map(_bytes, piece)))))
                     block = [np.empty((room, *leaf.shape[1:]), leaf.dtype) for leaf in piece]
-                if len(piece[0]) > room:
-                    self._waiting.insert(0, [leaf[room:] for leaf in piece])
-                    piece = [leaf[:room] for leaf in piece]
+                piece = self._first_rows(piece, room)
                 for whole, leaf in zip(block, piece, strict=True):
                     whole[rows : rows + len(leaf)] = leaf
                 rows, room, size = rows + len(piece[0]), room - len(piece[0]), size + sum(map(_bytes, piece))
             self.position += rows
         return [leaf[:rows] for leaf in block] if rows else []
+
+    def _waiting_or_next(self):
+        return self._waiting.pop(0) if self._waiting else self._next()
+
+    def _first_rows(self, piece, most):
+        """At most so many rows of a piece; the rest waits."""
+        if len(piece[0]) <= most:
+            return piece
+        self._waiting.insert(0, [leaf[most:] for leaf in piece])
+        return [leaf[:most] for leaf in piece]
 
     def give_back(self, blocks: list[list]) -> None:
         """Takes blocks back, to give them again."""
