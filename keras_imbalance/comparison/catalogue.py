@@ -195,20 +195,25 @@ def half_way(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
 
 
 def macro_f1(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
-    """The decision of the highest expected macro F1."""
-    return tune_macro_f1(probabilities, train_prior=run.output_prior, true_prior=run.prior)
+    """The decision of the highest expected macro F1; its rows must come in the shares of use."""
+    if run.prior_of_use is not None:
+        weights = run.weights_of_use(labels)
+        drawn = np.random.default_rng(run.seed).choice(len(labels), size=len(labels), p=weights / weights.sum())
+        probabilities = probabilities[drawn]
+    return tune_macro_f1(probabilities, train_prior=run.output_prior, true_prior=run.true_prior)
 
 
 def thresholds(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
     """Thresholds for the score of the comparison, else for F1."""
     objective: Any = OBJECTIVES.get(run.metric, "f1")
     costs = run.cost_matrix if objective == "cost" else None
-    return tune_thresholds(labels, probabilities, objective=objective, cost_matrix=costs)
+    weights = run.weights_of_use(labels)
+    return tune_thresholds(labels, probabilities, objective=objective, cost_matrix=costs, sample_weight=weights)
 
 
 def minimum_cost(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
     """The class of the lowest expected cost."""
-    prior, natural, costs = run.output_prior, run.prior, np.asarray(run.cost_matrix)
+    prior, natural, costs = run.output_prior, run.true_prior, np.asarray(run.cost_matrix)
     return lambda p: minimum_cost_decision(correct_prior(p, prior, natural), costs)
 
 
@@ -218,7 +223,7 @@ MATCHED = {
     "sampler": "ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target=0.75)",
     "loss": "ki.LogitAdjustedLoss(sampler, from_logits=True)",
 }
-TUNED_F1 = "ki.tune_macro_f1(probabilities, train_prior=output_prior, true_prior=ki.class_prior(class_counts))"
+TUNED_F1 = "ki.tune_macro_f1(probabilities, train_prior=output_prior, true_prior={prior})"
 DEFERRED = "[ki.DeferredReweighting({switch_epoch})]"
 
 DEFAULT = (
@@ -335,8 +340,7 @@ DEFAULT = (
         decide=minimum_cost,
         needs=a_cost_matrix,
         settings={
-            "decide": "lambda p: ki.minimum_cost_decision("
-            "ki.correct_prior(p, output_prior, ki.class_prior(class_counts)), cost_matrix)"
+            "decide": "lambda p: ki.minimum_cost_decision(ki.correct_prior(p, output_prior, {prior}), cost_matrix)"
         },
     ),
     Method(

@@ -1,7 +1,7 @@
 """Which remedy helps on a user's data."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from keras_imbalance._core import (
     check_names,
     check_number,
     check_one_of,
+    check_shares,
     check_whole,
     invalid,
 )
@@ -43,6 +44,7 @@ def compare_methods(
     test: float | tuple = 0.2,
     class_names: Sequence[str] | None = None,
     cost_matrix: npt.ArrayLike | None = None,
+    prior: Literal["balanced"] | npt.ArrayLike | Mapping | None = None,
     time_limit: float | None = None,
     n_jobs: int = 1,
     directory: str | os.PathLike | None = None,
@@ -80,6 +82,9 @@ def compare_methods(
         test: share of all rows to test on, where `splits` is a number. Defaults to 0.2.
         class_names: names of the classes, in the order of the class ids. Defaults to those in y.
         cost_matrix: `(C, C)`, row = true class, column = decision. Defaults to None.
+        prior: the class shares where the net is used, and in the test rows, where they differ from those of the data:
+            "balanced" or one share a class. Decisions are tuned, and validation rows scored, for them. Defaults to None: those
+            of training.
         time_limit: seconds for all of it. After each split, where time is short, the worse half of the trainings by validation
             scores is dropped (successive halving); no training begins after the limit. Defaults to None.
         n_jobs: trainings at a time, in the processes of joblib; -1: as many as it has. `joblib.parallel_config("dask")` hands
@@ -130,6 +135,8 @@ def compare_methods(
     parts = dict(zip(GIVEN, (train, validation, test), strict=True))
     data, rows = _rows(x, y, parts, splits, groups, seed, class_names)
     _check_costs(options, data)
+    if prior is not None:
+        options["prior_of_use"] = check_shares(prior, "prior", class_names=data.class_names)
 
     keras.utils.set_random_seed(seed)
     first = take(data.x, rows[0].train)
@@ -291,6 +298,9 @@ def _context(run, model, optimizer):
         "channels": channels,
         "optimizer": _optimizer_code(optimizer),
         "plain_loss": f"keras.losses.{loss}(from_logits=True)",
+        "prior": "ki.class_prior(class_counts)"
+        if run.prior_of_use is None
+        else f"{run.prior_of_use.round(6).tolist()}",
         "softmax": "keras.ops.sigmoid" if channels == 1 else "keras.ops.softmax",
     }
 

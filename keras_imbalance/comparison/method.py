@@ -27,6 +27,7 @@ class Run:
         seed: of this split: initial weights, batches, samplers.
         metric: what the comparison is about, such as "macro_recall".
         cost_matrix: float64 `(C, C)`, or None.
+        prior_of_use: the class shares where the net is used `(C,)`, or None: those of the training rows.
         model: the net, once it is built.
         optimizer: its optimizer, likewise.
         head: name of the layer that retraining methods renew.
@@ -42,6 +43,7 @@ class Run:
     seed: int
     metric: str = "macro_recall"
     cost_matrix: np.ndarray | None = None
+    prior_of_use: np.ndarray | None = None
     model: Any = None
     optimizer: Any = None
     head: Any = None
@@ -77,6 +79,18 @@ class Run:
     def prior(self) -> np.ndarray:
         """Class shares of the training rows, float64 `(C,)`."""
         return self.class_counts / len(self.y)
+
+    @property
+    def true_prior(self) -> np.ndarray:
+        """Class shares where the net is used, float64 `(C,)`."""
+        return self.prior if self.prior_of_use is None else self.prior_of_use
+
+    def weights_of_use(self, labels: np.ndarray) -> np.ndarray:
+        """What each row counts, so that classes have their shares of use, float64 `(N,)`; 1 unless those were given."""
+        if self.prior_of_use is None:
+            return np.ones(len(labels))
+        counts = np.bincount(labels, minlength=self.num_classes)
+        return (self.prior_of_use * len(labels) / np.maximum(counts, 1))[labels]
 
     @property
     def switch_epoch(self) -> int:

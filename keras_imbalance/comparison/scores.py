@@ -48,8 +48,8 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
     A decision is tuned on the validation rows alone. Its score on them is that of rows that were held out from tuning, in up to
     five parts, so that what fits chance does not win.
 
-    Probabilities are scored as they are used: moved from the class shares that they speak for to those of the training rows;
-    where the decision gives probabilities, as it gives them.
+    Probabilities are scored as they are used: moved from the class shares that they speak for to those of use; where the
+    decision gives probabilities, as it gives them. Validation rows are weighted to the shares of use, where these were given.
     """
     run.output_prior = trained.output_prior
     labels = run.data.y[run.split.validation]
@@ -61,7 +61,8 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
         held_out = _held_out(method, run, validation, labels)
         rule = _quietly(method.decide, run, validation, labels)
         parts = [(labels, validation, held_out), (run.data.y[run.split.test], test, np.asarray(rule(test)))]
-    return Scored(*(_scores(run, *part) for part in parts))
+    weights = [run.weights_of_use(labels), np.ones(len(test))]
+    return Scored(*(_scores(run, *part, own) for part, own in zip(parts, weights, strict=True)))
 
 
 def _held_out(method, run, probabilities, labels):
@@ -101,42 +102,45 @@ def _quietly(decide, run, probabilities, labels):
         return decide(run, probabilities, labels)
 
 
-def _scores(run, labels, probabilities, decided):
+def _scores(run, labels, probabilities, decided, weights):
     if decided.ndim == 2:
         probabilities, decided = decided, decided.argmax(axis=1)
         natural = probabilities
     else:
-        natural = correct_prior(probabilities, run.output_prior, run.prior)
-    ones = np.ones(len(labels))
-    counts = functional.confusion_matrix(labels, decided, num_classes=run.num_classes, weights=ones)
+        natural = correct_prior(probabilities, run.output_prior, run.true_prior)
+    counts = functional.confusion_matrix(labels, decided, num_classes=run.num_classes, weights=weights)
     present = functional.support(counts) > 0
     found = {
         "macro_recall": functional.balanced_accuracy(counts),
         "macro_f1": functional.macro_mean(functional.f_beta(counts), counts),
         "macro_precision": functional.macro_mean(functional.precision(counts), counts),
         "worst_recall": functional.recall(counts)[present].min(),
-        **_of_ranking(labels, natural, present),
-        "log_loss": -np.log(np.maximum(natural[np.arange(len(labels)), labels], SMALLEST)).mean(),
-        "calibration_error": calibration_error(labels, natural),
+        **_of_ranking(labels, natural, present, weights),
+        "log_loss": -np.average(np.log(np.maximum(natural[np.arange(len(labels)), labels], SMALLEST)), weights=weights),
+        "calibration_error": calibration_error(labels, natural, weights=weights),
     }
     if run.cost_matrix is not None:
         found["cost"] = functional.expected_cost(counts, run.cost_matrix)
     return {name: float(value) for name, value in found.items()}
 
 
-def _of_ranking(labels, probabilities, present):
+def _of_ranking(labels, probabilities, present, weights):
     """Means over the classes that have rows and do not have all of them."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     classes = np.flatnonzero(present & (np.bincount(labels, minlength=len(present)) < len(labels)))
     functions = {"average_precision": average_precision_score, "auc": roc_auc_score}
     return {
-        name: np.mean([function(labels == c, probabilities[:, c]) for c in classes]) if len(classes) else np.nan
+        name: np.mean([function(labels == c, probabilities[:, c], sample_weight=weights) for c in classes])
+        if len(classes)
+        else np.nan
         for name, function in functions.items()
     }
 
 
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
+def calibration_error(
+    labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS, weights: np.ndarray | None = None
+) -> float:
     """Expected calibration error: |share right - mean confidence| of rows in bins of equal width, weighted by their rows.
 
     The confidence is the largest probability of a row.
@@ -149,5 +153,6 @@ def calibration_error(labels: np.ndarray, probabilities: np.ndarray, bins: int =
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(bin_of, right - confidence, bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    weights = np.ones(len(labels)) if weights is None else weights
+    gaps = np.bincount(bin_of, weights * (right - confidence), bins)
+    return float(np.abs(gaps).sum() / weights.sum())

@@ -47,6 +47,20 @@ def test_a_shifted_prior_is_recognised():
     assert "plain" not in found.equal_to_best()
 
 
+def test_decisions_are_tuned_for_the_shares_of_use():
+    """Test rows hold equally many of each class: told so, the decision by macro F1 is as good as that of balanced shares."""
+    x, y = drawn((6000, 600, 400), 0)
+    rows = np.random.default_rng(1).permutation(len(y))
+    test = np.concatenate([rows[y[rows] == c][:100] for c in range(3)])
+    name = "plain, macro-F1 decision"
+    options = {"names": [name, "plain, adjusted afterwards"], "splits": [(np.setdiff1d(rows, test), test)]}
+    told, untold = (planted(x, y, prior=prior, **options) for prior in ("balanced", None))
+    ours, best = (told.test[method]["macro_f1"][0] for method in (name, "plain, adjusted afterwards"))
+    assert ours > best - 0.02
+    assert ours > untold.test[name]["macro_f1"][0]
+    assert told.test["plain"]["log_loss"][0] < untold.test["plain"]["log_loss"][0]
+
+
 def test_costs_are_recognised():
     x, y = drawn((6000, 600, 400), 0)
     costs = np.array([[0, 1, 1], [30, 0, 30], [0.5, 0.5, 0]])

@@ -26,6 +26,7 @@ CONTEXT = {
     "channels": 3,
     "optimizer": "keras.optimizers.Adam(use_ema=True, ema_momentum=0.98)",
     "plain_loss": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+    "prior": "ki.class_prior(class_counts)",
     "softmax": "keras.ops.softmax",
     "objective": "f1",
 }

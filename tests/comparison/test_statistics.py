@@ -96,6 +96,27 @@ def test_scores_are_those_of_scikit_learn(absent):
     assert found["calibration_error"] == pytest.approx(calibration_error(labels, natural))
 
 
+def test_validation_rows_count_as_their_class_does_in_use():
+    rng = np.random.default_rng(0)
+    labels, p = rng.choice(3, size=80, p=[0.7, 0.2, 0.1]), rng.dirichlet([1, 1, 1], size=80)
+    run = planted_run(labels)
+    run.prior_of_use = np.array([0.2, 0.3, 0.5])
+    found = score(Method("m"), run, Trained(p, p, run.prior))
+    moved = correct_prior(p, run.prior, run.prior_of_use)
+    weights = run.weights_of_use(labels)
+    np.testing.assert_allclose(np.bincount(labels, weights) / len(labels), run.prior_of_use)
+    decided = p.argmax(axis=1)
+    expected = {
+        "macro_f1": metrics.f1_score(labels, decided, average="macro", sample_weight=weights),
+        "log_loss": metrics.log_loss(labels, moved, sample_weight=weights),
+        "auc": np.mean([metrics.roc_auc_score(labels == c, moved[:, c], sample_weight=weights) for c in range(3)]),
+        "calibration_error": calibration_error(labels, moved, weights=weights),
+    }
+    for name, value in expected.items():
+        assert found.validation[name] == pytest.approx(value), name
+    assert found.test["macro_f1"] == pytest.approx(metrics.f1_score(labels, decided, average="macro"))
+
+
 def test_the_calibration_error_by_its_definition():
     rng = np.random.default_rng(0)
     p = rng.dirichlet([1, 1, 1], size=500)
