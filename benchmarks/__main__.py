@@ -2,8 +2,8 @@
 
 Run: python -m benchmarks [--only losses sampling ...] [--output docs/benchmarks.md]
 
-Half an hour on two cores; the page is the one that README's figures come from. A peer that is not installed is left out: the
-extra `benchmarks` brings all but PyTorch.
+Half an hour on two cores; the page is the one that the README's figures come from. Its first part, down to the line KEPT, says
+what the tables show and is kept. A peer that is not installed is left out: the extra `benchmarks` brings all but PyTorch.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+KEPT = "<!-- What follows is written by python -m benchmarks; what stands above is kept. -->"
 CLAIMS = {
     "losses": "A loss costs little more than plain cross-entropy",
     "loss_accuracy": "Losses and gradients are right at every logit",
@@ -29,6 +30,12 @@ CLAIMS = {
 }
 
 
+def first_part(page):
+    """What a person wrote on top of the page, or its title alone."""
+    written, mark, _ = (page.read_text(encoding="utf-8") if page.exists() else "").partition(KEPT)
+    return written + mark if mark else "# Benchmarks"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=CLAIMS, default=list(CLAIMS), metavar="NAME", help="some of them")
@@ -37,7 +44,7 @@ def main():
     parser.add_argument("--sylva", type=Path, metavar="FILE", help="sylva.npz; without it that set is left out")
     arguments = parser.parse_args()
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    page, failed = ["# Benchmarks", f"Python {platform.python_version()}, {os.cpu_count()} cores."], []
+    page, failed = [first_part(arguments.output), f"Python {platform.python_version()}, {os.cpu_count()} cores."], []
     for name in arguments.only:
         print(f"{name} ...", flush=True)
         start = time.perf_counter()

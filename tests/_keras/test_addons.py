@@ -1,4 +1,4 @@
-"""tensorflow-addons with this package: how it is loaded, what it does in one compile, and each row of the README's table.
+"""tensorflow-addons with this package: how it is loaded, what it does in one compile, and each row of the guide's table.
 
 The oracle of every row is tensorflow-addons itself, so these tests run where TF_USE_LEGACY_KERAS=1 and it is installed.
 """
@@ -259,7 +259,7 @@ def test_discriminative_rates_in_two_phases(tfa):
         assert moved[3] < 0.3 * moved[1], moved  # the second phase has a tenth of each rate
 
 
-# The README's table, row by row: the same numbers, and where they differ
+# The guide's table, row by row: the same numbers, and where they differ
 
 
 def batch(rows=200, seed=1):

@@ -59,7 +59,7 @@ def test_a_copy_whose_sampler_is_not_fitted_is_an_error_in_the_first_epoch():
 @pytest.mark.slow
 @keras_3_only("KerasTuner takes models of Keras 3")
 def test_keras_tuner_searches_with_copies(tmp_path):
-    """With callbacks that each trial makes for itself, docs/callbacks.md does."""
+    """With callbacks that each trial makes for itself, docs/guides/callbacks.md does."""
     import keras_tuner
 
     sampler = make_sampler(batch_size=50)

@@ -1,4 +1,4 @@
-"""The table of docs/losses.md, row by row: what others' losses give, our expression gives too."""
+"""The table of docs/guides/losses.md, row by row: what others' losses give, our expression gives too."""
 
 import re
 from pathlib import Path
@@ -137,7 +137,9 @@ THEIRS = {
     "the sum of Dice and cross-entropy": lambda: tversky(0.5, 0.5).mean() + entropy().mean(),
 }
 ROWS = re.findall(
-    r"^\| (.+?) \| `(.+?)` \| ", Path(__file__).parents[2].joinpath("docs/losses.md").read_text(), flags=re.MULTILINE
+    r"^\| (.+?) \| `(.+?)` \| ",
+    Path(__file__).parents[2].joinpath("docs/guides/losses.md").read_text().partition("| what you use |")[2],
+    flags=re.MULTILINE,
 )
 
 
