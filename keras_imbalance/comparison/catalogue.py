@@ -369,15 +369,18 @@ def methods_of(given: Any) -> list[Method]:
         return list(DEFAULT)
     if not isinstance(given, Sequence) or not given:
         raise invalid("methods", "be 'default' or a list of names and Methods", given)
-    found = []
-    for method in given:
-        if isinstance(method, str) and method not in known:
-            remedy = nearest(method, known) or f"Known are {', '.join(known)}."
-            raise invalid("methods", "hold names of methods, or Methods", method, remedy)
-        if not isinstance(method, (str, Method)):
-            raise invalid("methods", "hold names of methods, or Methods", method)
-        found.append(known[method] if isinstance(method, str) else method)
+    found = [_method_of(method, known) for method in given]
     names = [method.name for method in found]
     if len(set(names)) < len(names):
         raise invalid("methods", "have different names", names)
     return found if PLAIN in names else [known[PLAIN], *found]
+
+
+def _method_of(given, known):
+    """A method by its name, or as it is."""
+    if isinstance(given, Method):
+        return given
+    if not isinstance(given, str) or given not in known:
+        remedy = nearest(given, known) or f"Known are {', '.join(known)}."
+        raise invalid("methods", "hold names of methods, or Methods", given, remedy)
+    return known[given]

@@ -227,28 +227,38 @@ class _Comparing:
     def _drop(self, done, splits):
         """Drops the worse half of the trainings where the time is too short for all."""
         self.alive = [method for method in self.alive if method.name not in self.failed]
-        trainings: dict[tuple, str] = {}  # what each is called: by its first method
-        for method in self.alive:
-            trainings.setdefault(method.training, method.name)
+        trainings = self._trainings()
         needed = self.clock.needs(len(trainings) * (splits - done))
         if done == splits or needed <= self.clock.left or len(trainings) <= 2:
             return
-        sign = 1 if METRICS[self.found.metric].higher else -1
-        scores = {
-            name: max(sign * self._mean(method) for method in self.alive if method.training == training)
-            for training, name in trainings.items()
-        }
-        plain = [trainings[method.training] for method in self.alive if method.name == PLAIN]
-        kept = better_half(scores, plain)
-        self.clock.say(f"after split {done} dropped: {', '.join(name for name in scores if name not in kept)}")
+        kept = self._better_half(trainings)
+        self.clock.say(f"after split {done} dropped: {', '.join(trainings[t] for t in trainings if t not in kept)}")
+        self._keep(kept, f"dropped after split {done}, in the worse half on validation rows")
+
+    def _keep(self, kept, reason):
+        """Goes on with these trainings, and says why the methods of others have no more scores."""
+        dropped = {method.name for method in self.alive if method.training not in kept}
+        self.found.reasons.update(dict.fromkeys(dropped & set(self.found.test), reason))
+        self.alive = [method for method in self.alive if method.training in kept]
+
+    def _trainings(self):
+        """The trainings that are left, and what each is called: by its first method."""
+        trainings: dict[tuple, str] = {}
         for method in self.alive:
-            if trainings[method.training] not in kept and method.name in self.found.test:
-                self.found.reasons[method.name] = f"dropped after split {done}, in the worse half on validation rows"
-        self.alive = [method for method in self.alive if trainings[method.training] in kept]
+            trainings.setdefault(method.training, method.name)
+        return trainings
+
+    def _better_half(self, trainings):
+        """Those whose best method does best on validation rows, and that of plain."""
+        sign = 1 if METRICS[self.found.metric].higher else -1
+        scores = dict.fromkeys(trainings, -np.inf)
+        for method in self.alive:
+            scores[method.training] = max(scores[method.training], sign * self._mean(method))
+        return better_half(scores, [method.training for method in self.alive if method.name == PLAIN])
 
     def _mean(self, method):
         scores = self.found.validation.get(method.name)
-        return -np.inf if scores is None else float(np.nanmean(scores[self.found.metric]))
+        return np.nan if scores is None else float(np.nanmean(scores[self.found.metric]))
 
 
 def _rows(x, y, parts, splits, groups, seed, class_names):
@@ -257,12 +267,18 @@ def _rows(x, y, parts, splits, groups, seed, class_names):
     if parts["train"] is None and not pairs:
         data = data_of(x, y, class_names)
         return data, make_splits(data, splits, groups, parts["validation"], parts["test"], seed)
-    if x is not None or y is not None or groups is not None or len(pairs) < len(GIVEN):
-        received = f"pairs for {', '.join(pairs) or 'none of them'}{'' if x is None else ', and x'}"
-        requirement = "come with validation= and test= as pairs (x, y) too, and without x, y and groups"
-        raise invalid("train", requirement, received=received)
+    _check_given(pairs, {"x": x, "y": y, "groups": groups})
     data, split = given_data(parts, check_names(class_names))
     return data, [split] * check_whole(splits, "splits", 1)
+
+
+def _check_given(pairs, others):
+    """Raises unless train, validation and test are all pairs, and nothing else is given."""
+    given = [name for name, part in others.items() if part is not None]
+    if given or len(pairs) < len(GIVEN):
+        requirement = "come with validation= and test= as pairs (x, y) too, and without x, y and groups"
+        received = f"pairs for {', '.join(pairs) or 'none of them'}, and {', '.join(given) or 'nothing else'}"
+        raise invalid("train", requirement, received=received)
 
 
 def _check_costs(options, data):

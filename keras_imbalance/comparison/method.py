@@ -170,14 +170,9 @@ class Method:
         needs: Callable[[Run], str | None] | Sequence[Callable[[Run], str | None]] = (),
         settings: Mapping[str, str] | None = None,
     ):
-        if not isinstance(name, str) or not name.strip():
-            raise invalid("name", "be text, the row of the table", name)
-        self.name = name
+        self.name = _text(name)
         self.loss = check_callable(loss, "loss", optional=True, remedy="Write loss=lambda run: FocalLoss(...).")
-        if not hasattr(sampler, "fit_resample"):
-            remedy = "Write sampler=lambda run: run.new_sampler('sqrt'), or pass one of imbalanced-learn."
-            check_callable(sampler, "sampler", optional=True, remedy=remedy)
-        self.sampler = sampler
+        self.sampler = sampler if hasattr(sampler, "fit_resample") else _gives_sampler(sampler)
         self.callbacks = check_callable(callbacks, "callbacks", optional=True)
         self.class_weight = check_callable(class_weight, "class_weight", optional=True)
         self.head = check_callable(head, "head", optional=True)
@@ -185,8 +180,8 @@ class Method:
         self.decide = check_callable(decide, "decide", optional=True)
         self.needs = [check_callable(need, "needs") for need in ([needs] if callable(needs) else needs)]
         self.code = {check_one_of(part, "settings", PARTS): code for part, code in (settings or {}).items()}
-        replaced = [part for part in TRAINING[:-1] if getattr(self, part) is not None]
-        if train is not None and replaced:
+        replaced = [part for part in TRAINING[:-1] if getattr(self, part) is not None] if train else []
+        if replaced:
             raise invalid("train", "stand alone: it trains in a way of its own", received=f"{', '.join(replaced)} too")
 
     @property
@@ -201,3 +196,14 @@ class Method:
     def __repr__(self) -> str:
         given = [part for part in PARTS if getattr(self, part) is not None]
         return f"Method({', '.join([repr(self.name), *given])})"
+
+
+def _text(name):
+    if not isinstance(name, str) or not name.strip():
+        raise invalid("name", "be text, the row of the table", name)
+    return name
+
+
+def _gives_sampler(sampler):
+    remedy = "Write sampler=lambda run: run.new_sampler('sqrt'), or pass one of imbalanced-learn."
+    return check_callable(sampler, "sampler", optional=True, remedy=remedy)

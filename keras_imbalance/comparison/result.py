@@ -182,12 +182,10 @@ class Comparison:
 
     def _lines(self):
         """The cells of the table, its head first."""
-        scores = [
-            name for name in METRICS if name in self.test.get(PLAIN, {}) and (name != "auc" or name == self.metric)
-        ]
+        scores = self._columns()
         rows = self._rows()
         equal = self.equal_to_best() if rows and self.splits > 1 else []  # one split tells nothing apart
-        above = self.compare_to(PLAIN) if PLAIN in self.test else {}
+        above = self._above_plain()
         titles = [METRICS[name].title for name in scores]
         lines = [(HEAD[0], "", *titles, *HEAD[1:])]
         for name in rows:
@@ -196,19 +194,30 @@ class Comparison:
             lines.append((name, "=" if name in equal else "", *cells, *tail))
         return lines
 
+    def _columns(self):
+        """The scores that the table shows: the AUC where it is asked for."""
+        known = self.test.get(PLAIN, {})
+        return [name for name in METRICS if name in known and name in (self.metric, *METRICS.keys() - {"auc"})]
+
+    def _above_plain(self):
+        return self.compare_to(PLAIN) if PLAIN in self.test else {}
+
     def _notes(self):
         """Sentences below the table."""
-        notes = []
-        if self.test:
-            title, equal = METRICS[self.metric].title, self.equal_to_best()
-            test = f"on {self.splits} splits (corrected resampled t-test, Holm, 5 %)"
-            if self.splits > 1 and len(equal) > 1:
-                notes.append(f"= cannot be told apart from the best {title} {test}.")
-            above = self.compare_to(PLAIN) if PLAIN in self.test else {}
-            if self.splits > 1 and above and not any(found.p < ALPHA for found in above.values()):
-                notes.append(f"No method can be told apart from plain {test}; more splits tell more.")
+        notes = self._told_apart() if self.test and self.splits > 1 else []
         notes += [f"{name}: {reason}." for name, reason in self.reasons.items()]
         return ["\n".join(notes)] if notes else []
+
+    def _told_apart(self):
+        """What the test can tell apart, in words."""
+        test = f"on {self.splits} splits (corrected resampled t-test, Holm, 5 %)"
+        notes = []
+        if len(self.equal_to_best()) > 1:
+            notes.append(f"= cannot be told apart from the best {METRICS[self.metric].title} {test}.")
+        above = self._above_plain()
+        if above and not any(found.p < ALPHA for found in above.values()):
+            notes.append(f"No method can be told apart from plain {test}; more splits tell more.")
+        return notes
 
     def _rows(self):
         """Methods with scores: those of all splits first, then by how many, each by the score, best first."""

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -113,16 +114,16 @@ def jobs_of(n_jobs: int) -> int:
     return max(2, effective_n_jobs(n_jobs))
 
 
-def better_half(scores: dict[str, float], always: list[str]) -> list[str]:
-    """The names of the better half, rounded up, and those of `always`.
+def better_half(scores: dict[Any, float], always: list) -> list:
+    """The keys of the better half, rounded up, and those of `always`.
 
     Example:
     >>> better_half({"a": 0.5, "b": 0.9, "plain": 0.1, "d": 0.7}, ["plain"])
     ['b', 'd', 'plain']
     """
-    order = sorted(scores, key=lambda name: -np.nan_to_num(scores[name], nan=-np.inf))
+    order = sorted(scores, key=lambda key: -np.nan_to_num(scores[key], nan=-np.inf))
     kept = order[: -(-len(order) // 2)]
-    return [*kept, *(name for name in always if name not in kept)]
+    return [*kept, *(key for key in always if key not in kept)]
 
 
 def duration(seconds: float) -> str:
