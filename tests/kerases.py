@@ -16,6 +16,12 @@ needs_multi_optimizer = pytest.mark.skipif(
 )
 
 
+compiles = pytest.mark.skipif(
+    not IS_TF_KERAS and keras.backend.backend() == "torch",
+    reason="torch.compile takes minutes for such steps; test_backends and test_labels compile with it",
+)
+
+
 MISSING_ADDONS = [
     name for name in ("tensorflow-addons", "tf-keras") if not list(importlib.metadata.distributions(name=name))
 ]

@@ -3,6 +3,7 @@
 import common_checks as checks
 import numpy as np
 import pytest
+from kerases import compiles
 
 import keras_imbalance as ki
 from keras_imbalance._keras import keras, ops
@@ -113,7 +114,14 @@ def test_loss(check, kind, name):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "masks"])
-@pytest.mark.parametrize("check", [checks.check_jit, checks.check_saved_model, checks.check_wrong_labels_in_a_graph])
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(checks.check_jit, marks=compiles),
+        checks.check_saved_model,
+        checks.check_wrong_labels_in_a_graph,
+    ],
+)
 def test_losses_in_a_model(check, kind, tmp_path):
     """All of a kind in one model, a head for each."""
     builds, given = (KINDS | {"masks": checks.OVERLAP_LOSSES})[kind], batch("softmax" if kind == "masks" else kind)
@@ -187,6 +195,7 @@ def test_metrics_in_fit():
     checks.check_metrics_in_fit(list(checks.METRICS.values()), *metric_batch(), jit_compile=False)
 
 
+@compiles
 @pytest.mark.slow
 @pytest.mark.every_backend
 @pytest.mark.parametrize("name", ["PerClassReport", "PerClassAveragePrecision", "PerClassAUC", "CohenKappa"])

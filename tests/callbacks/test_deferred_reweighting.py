@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import keras_3_only
+from kerases import compiles, keras_3_only
 
 from keras_imbalance import (
     ClassBalancedLoss,
@@ -87,8 +87,7 @@ def fit(net, callbacks, epochs=4, **arguments):
     return net.fit(X, Y, epochs=epochs, callbacks=callbacks, **arguments).history
 
 
-ON_TORCH = pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch.compile takes minutes for this step")
-JITTED = [pytest.param(name, True, marks=ON_TORCH) for name in ["balanced focal"]]
+JITTED = [pytest.param("balanced focal", True, marks=compiles)]
 
 
 @pytest.mark.parametrize(

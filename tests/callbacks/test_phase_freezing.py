@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import IS_TF_KERAS, keras_3_only
+from kerases import IS_TF_KERAS, compiles, keras_3_only
 from phase_runs import (
     ALL,
     HEAD,
@@ -49,7 +49,7 @@ def test_frozen_layers_stay_as_they_are_to_the_bit(name):
     assert changed(last, weights_of(model)) == ALL
 
 
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="torch.compile takes minutes for such steps")
+@compiles
 @pytest.mark.parametrize("name", [mark(name) for name in ("adamw", "layerwise")])
 def test_frozen_layers_stay_as_they_are_to_the_bit_compiled(name):
     model, recorder = with_optimizer(name, jit_compile=True), Recorder()

@@ -7,13 +7,14 @@ import common_checks as checks
 import numpy as np
 import pytest
 import sklearn.metrics as oracle
+from kerases import compiles
 from loss_gradients import BACKEND, compiled
 
 import keras_imbalance as ki
 from keras_imbalance._keras import keras, ops
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=compiles)])
 def test_counters_are_exact_past_what_float32_can_hold_in_a_compiled_step(jit_compile):
     metric = ki.ConfusionMatrix(2)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, kernel_initializer="identity")])

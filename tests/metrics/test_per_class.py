@@ -8,7 +8,7 @@ import sklearn.metrics as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from kerases import examples, keras_3_only
+from kerases import compiles, examples, keras_3_only
 from loss_gradients import shows_wrong_labels
 
 from keras_imbalance import PerClassF1, PerClassPrecision, PerClassRecall
@@ -256,7 +256,7 @@ def test_in_fit_and_evaluate(blobs, jit_compile):
     np.testing.assert_allclose(logs["weighted"], macro, atol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=compiles)])
 def test_a_label_out_of_range_is_seen_in_a_compiled_graph(blobs, jit_compile):
     x, y = blobs
     model = softmax_model()
