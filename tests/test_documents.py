@@ -3,13 +3,14 @@
 import contextlib
 import importlib.util
 import io
-import os
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from kerases import IS_TF_KERAS
+
+from keras_imbalance._keras import keras
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -46,7 +47,7 @@ def run(path, kind, folder, monkeypatch):
 
 
 plain = pytest.mark.skipif(
-    IS_TF_KERAS or os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow",
+    IS_TF_KERAS or keras.backend.backend() != "tensorflow",
     reason="the blocks are the same on every Keras and run once, on Keras 3 with TensorFlow",
 )
 
