@@ -216,7 +216,8 @@ def model_of(builds, channels, front=()):
     first = hidden = keras.Input((channels,) if not front else (4, channels))
     for layer in front:
         hidden = layer(hidden)
-    heads = {f"head{k}": keras.layers.Dense(channels, kernel_initializer="identity") for k in range(len(builds))}
+    names = [f"head{k}" for k in range(len(builds))]
+    heads = {name: keras.layers.Dense(channels, kernel_initializer="identity", name=name) for name in names}
     model = keras.Model(first, {name: head(hidden) for name, head in heads.items()})
     losses = {name: build() for name, build in zip(heads, builds, strict=True)}
     return model, losses
