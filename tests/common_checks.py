@@ -211,7 +211,7 @@ def check_empty(build, labels, logits):
 
 
 def model_of(builds, channels, front=()):
-    """A compiled model with a head for each loss, a Dense layer that gives what it gets; and the names of its outputs."""
+    """A model with a head for each loss, a Dense layer that gives what it gets; and the losses by the name of their head."""
     keras.utils.set_random_seed(0)
     first = hidden = keras.Input((channels,) if not front else (4, channels))
     for layer in front:
