@@ -13,6 +13,7 @@ from keras_imbalance import PerClassRecall, load_tensorflow_addons
 from keras_imbalance._keras import (
     collected_together,
     concrete,
+    deterministic_ops,
     given_metrics,
     is_swapped,
     kept_logits,
@@ -54,6 +55,7 @@ CANARIES = {
     "_var_to_optimizer_idx": "test_a_multi_optimizer_knows_which_part_has_a_variable",
     "_variables": "test_an_optimizer_and_a_layer_list_what_they_train",
     "keras.src": "test_a_value_that_only_shows_a_shape_is_not_read",
+    "tensorflow.python": "test_operations_of_tensorflow_are_deterministic_for_a_while",
 }
 
 X, Y = np.ones((6, 2), "float32"), np.array([0, 1, 0, 1, 1, 0])
@@ -287,6 +289,16 @@ def test_an_optimizer_tells_variables_apart():
     keys = [model.optimizer._var_key(variable) for variable in model.trainable_variables]
     assert len(set(keys)) == 4
     assert keys == [model.optimizer._var_key(variable) for variable in model.trainable_variables]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow alone has no public way back")
+def test_operations_of_tensorflow_are_deterministic_for_a_while():
+    from tensorflow.python.framework.config import is_op_determinism_enabled
+
+    before = is_op_determinism_enabled()
+    with deterministic_ops():
+        assert is_op_determinism_enabled()
+    assert is_op_determinism_enabled() == before
 
 
 @keras_3_only("tf-keras shows shapes by its graph")

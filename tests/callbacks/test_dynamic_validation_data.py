@@ -1,6 +1,7 @@
 """DynamicSampling with validation data of its own, against the scores of scikit-learn."""
 
 import numpy as np
+import pandas
 import pytest
 import tensorflow as tf
 from dynamic_runs import blobs, softmax_model
@@ -64,7 +65,6 @@ def test_with_validation_data_of_its_own_the_scores_are_those_of_scikit_learn(fo
 
 
 def test_frames_and_text_labels_are_taken_as_a_sampler_takes_them():
-    pandas = pytest.importorskip("pandas")
     x, y = blobs()
     names = ["ok", "worn", "gone"]
     frame, labels = pandas.DataFrame(x, columns=["a", "b"]), pandas.Series(np.array(names)[y])
