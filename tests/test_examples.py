@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 import keras_imbalance as ki
 
-pytestmark = keras_3_only("the examples import Keras 3")
+pytestmark = [pytest.mark.documents, keras_3_only("the examples import Keras 3")]
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CLASSES = ["text", "horizontal_line", "picture", "vertical_line", "graphic"]
 FIGURES = ["confusion_matrices.png", "recall_and_sampling.png"]
@@ -141,7 +141,6 @@ def check_picture(path):
     assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 20
 
 
-@pytest.mark.slow
 def test_rare_event_puts_the_probabilities_back(tmp_path):
     done = run("rare_event", tmp_path, "--epochs", "5", "--output", "figures")
     assert done.returncode == 0, done.stderr
@@ -160,7 +159,6 @@ def test_rare_event_puts_the_probabilities_back(tmp_path):
     check_picture(tmp_path / "figures" / "reliability.png")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("example", "rows", "picture"),
     [
@@ -180,7 +178,6 @@ def test_an_example_prints_a_row_for_each_way_and_draws(example, rows, picture, 
     check_picture(tmp_path / "figures" / picture)
 
 
-@pytest.mark.slow
 def test_the_stream_is_balanced_and_its_probabilities_are_put_back(tmp_path):
     done = run("streaming_tfrecord", tmp_path, "--epochs", "2", "--rows", "16000", "--output", "figures")
     assert done.returncode == 0, done.stderr
@@ -208,7 +205,6 @@ def test_an_example_refuses_what_it_cannot_do(example, argument, refusal):
     assert f"Received: {argument[1]}" in said
 
 
-@pytest.mark.slow
 def test_which_remedy_shows_a_table_and_code_that_python_reads(tmp_path):
     done = run("which_remedy", tmp_path, "--epochs", "3", "--splits", "1", "--output", "figures")
     assert done.returncode == 0, done.stderr
@@ -221,7 +217,6 @@ def test_which_remedy_shows_a_table_and_code_that_python_reads(tmp_path):
     check_picture(tmp_path / "figures" / "which_remedy.png")
 
 
-@pytest.mark.slow
 def test_images_of_a_file(tmp_path):
     rng = np.random.default_rng(0)
     y = np.repeat(np.arange(10), 30)
