@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_imbalance._core import invalid
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20  # of distances that are held at a time: they stay in the cache
+TILE = 4096  # rows that a block of queries is held against at a time
 PAIRS = 1 << 18  # whose differences are held at a time
 
 
@@ -47,18 +48,35 @@ class Rows:
             result[part] = np.einsum("ij,ij->i", difference, difference)
         return result
 
-    def blocks(self, queries: np.ndarray, among: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Blocks of queries and their squared distances less |query|^2, float32 `(block, M)`; itself is infinity."""
-        extended = self.extended if among is None else self.extended[among]
-        size = max(1, min(len(queries), BLOCK_BYTES // (4 * len(extended))))
-        buffer = np.empty((size, len(extended)), dtype=np.float32)
+    def blocks(
+        self, queries: np.ndarray, tile: int | None = None
+    ) -> Iterator[tuple[np.ndarray, Iterator[tuple[int, np.ndarray]]]]:
+        """Blocks of queries, each with its squared distances to all rows, a tile of rows at a time.
+
+        Args:
+            queries: row numbers, int `(Q,)`.
+            tile: rows of a tile at most. Defaults to all.
+
+        Yields:
+            The block, and an iterator of the number of a tile's first row and its squared distances less |query|^2, float32
+            `(block, tile)`, where a query is infinitely far from itself. They are overwritten by the next tile.
+        """
+        tile = min(tile or len(self.fast), len(self.fast))
+        size = max(1, min(len(queries), BLOCK_BYTES // (4 * tile)))
+        buffer = np.empty(size * tile, dtype=np.float32)
         for start in range(0, len(queries), size):
             block = queries[start : start + size]
-            left = np.concatenate([-2 * self.fast[block], np.ones((len(block), 1), dtype=np.float32)], axis=1)
-            partial = np.matmul(left, extended.T, out=buffer[: len(block)])
-            own = block if among is None else np.searchsorted(among, block)
-            partial[np.arange(len(block)), own] = np.inf
-            yield block, partial
+            yield block, self._tiles(block, tile, buffer)
+
+    def _tiles(self, block, tile, buffer):
+        left = np.concatenate([-2 * self.fast[block], np.ones((len(block), 1), dtype=np.float32)], axis=1)
+        for first in range(0, len(self.extended), tile):
+            right = self.extended[first : first + tile]
+            partial = buffer[: len(block) * len(right)].reshape(len(block), len(right))
+            np.matmul(left, right.T, out=partial)
+            here = np.flatnonzero((block >= first) & (block < first + len(right)))
+            partial[here, block[here] - first] = np.inf
+            yield first, partial
 
 
 def nearest_rows(rows: Rows, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -72,63 +90,69 @@ def nearest_rows(rows: Rows, queries: np.ndarray) -> tuple[np.ndarray, np.ndarra
         Pairs as arrays: the query's row number, the neighbour's row number, and the squared distance in squared units of
         `rows.unit`, sorted by query.
     """
-    found = []
-    largest = rows.squares.max(initial=0)
-    for block, partial in rows.blocks(queries):
-        # What float32 can have hidden: every row whose lowest possible distance is not above a possible minimum. A bound that
-        # is one number a query finds a superset at once; the few that it finds are then held against their own bounds.
-        best = partial.argmin(axis=1)
-        own = rows.squares[block]
-        highest = partial[np.arange(len(block)), best] + rows.slack * (rows.squares[best] + own)
-        loose = highest + rows.slack * (largest + own)
-        query, neighbor = np.divmod(np.flatnonzero(partial <= loose[:, None]), partial.shape[1])
-        margin = rows.slack * (rows.squares[neighbor] + own[query])
-        close = partial[query, neighbor] - margin <= highest[query]
-        query, neighbor = query[close], neighbor[close]
-        distance = rows.distances(block[query], neighbor)
+    found = [(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))]
+    for block, tiles in rows.blocks(queries, TILE):
+        query, neighbor, distance = _candidates(rows, block, tiles)
         nearest = np.full(len(block), np.inf)
         np.minimum.at(nearest, query, distance)
-        kept = distance == nearest[query]
+        kept = np.flatnonzero(distance == nearest[query])
+        kept = kept[np.argsort(query[kept], kind="stable")]
         found.append((block[query[kept]], neighbor[kept], distance[kept]))
-    if not found:
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0)
     query, neighbor, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return query, neighbor, distance
 
 
-def k_nearest(rows: Rows, among: np.ndarray, k: int) -> np.ndarray:
-    """The k nearest other rows of each of the rows `among`, nearest first.
+def _candidates(rows, block, tiles):
+    """Places in a block, rows that float32 cannot tell from the nearest of them, and their exact distances."""
+    # What float32 can have hidden: every row whose lowest possible distance is not above a possible minimum. A bound that is
+    # one number a query finds a superset at once; the few that it finds are then held against their own bounds. A tile
+    # is looked at for the queries alone to which it holds a row that is as near as the nearest before it.
+    own, largest = rows.squares[block], rows.squares.max()
+    highest, loose = np.full((2, len(block)), np.inf, dtype=np.float32)
+    found = []
+    for first, partial in tiles:
+        nearer = np.flatnonzero(partial.min(axis=1) <= loose)
+        part = partial[nearer]
+        best = part.argmin(axis=1)
+        possible = part[np.arange(len(part)), best] + rows.slack * (rows.squares[first + best] + own[nearer])
+        highest[nearer] = np.minimum(highest[nearer], possible)
+        loose[nearer] = highest[nearer] + rows.slack * (largest + own[nearer])
+        query, column = np.divmod(np.flatnonzero(part <= loose[nearer, None]), part.shape[1])
+        found.append((nearer[query], first + column, part[query, column]))
+    query, neighbor, partial = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    close = partial - rows.slack * (rows.squares[neighbor] + own[query]) <= highest[query]
+    query, neighbor = query[close], neighbor[close]
+    return query, neighbor, rows.distances(block[query], neighbor)
+
+
+def k_nearest(rows: Rows, k: int) -> np.ndarray:
+    """The k nearest other rows of each row, nearest first.
 
     Args:
-        rows: the rows.
-        among: sorted row numbers, int `(M,)`, M > k: both the queries and what they may find.
+        rows: the rows, more than k.
         k: number of neighbours.
 
     Returns:
-        int64 `(M, k)`, row numbers.
+        int64 `(N, k)`, row numbers.
     """
-    result = np.empty((len(among), k), dtype=np.int64)
-    largest = rows.squares[among].max(initial=0)
-    done = 0
-    for block, partial in rows.blocks(among, among):
+    result = np.empty((len(rows.fast), k), dtype=np.int64)
+    largest = rows.squares.max()
+    for block, tiles in rows.blocks(np.arange(len(rows.fast))):
+        ((_, partial),) = tiles
         # Whatever float32 cannot tell from the k-th nearest is a candidate, and the exact distances decide.
         # A bound that is one number a query finds a superset at once; then each is held against its own bound.
         own = rows.squares[block]
         nearest = np.argpartition(partial, k - 1, axis=1)[:, :k]
-        highest = np.take_along_axis(partial, nearest, axis=1) + rows.slack * (
-            rows.squares[among[nearest]] + own[:, None]
-        )
+        highest = np.take_along_axis(partial, nearest, axis=1) + rows.slack * (rows.squares[nearest] + own[:, None])
         limit = highest.max(axis=1)
         loose = limit + rows.slack * (largest + own)
-        query, column = np.divmod(np.flatnonzero(partial <= loose[:, None]), len(among))
-        number = among[column]
-        close = partial[query, column] - rows.slack * (rows.squares[number] + own[query]) <= limit[query]
+        query, number = np.divmod(np.flatnonzero(partial <= loose[:, None]), partial.shape[1])
+        close = partial[query, number] - rows.slack * (rows.squares[number] + own[query]) <= limit[query]
         query, number = query[close], number[close]
         order = np.lexsort((number, rows.distances(block[query], number), query))
         candidates = np.bincount(query, minlength=len(block))
         rank = np.arange(len(query)) - np.repeat(np.cumsum(candidates) - candidates, candidates)
-        result[done : done + len(block)] = number[order[rank < k]].reshape(len(block), k)
-        done += len(block)
+        result[block] = number[order[rank < k]].reshape(len(block), k)
     return result
 
 

@@ -170,7 +170,7 @@ class Synthesizer:
         if number not in self._neighbors:
             rows = self.members[number]
             k = min(self.smote.k_neighbors, len(rows) - 1)
-            local = k_nearest(Rows(self.features(rows)), np.arange(len(rows)), k) if k > 0 else np.empty((1, 0), int)
+            local = k_nearest(Rows(self.features(rows)), k) if k > 0 else np.empty((1, 0), int)
             self._neighbors[number] = rows[local] if k > 0 else local
         return self._neighbors[number]
 

@@ -42,7 +42,7 @@ DATA = {
 @pytest.mark.parametrize("k", [1, 5, 29])
 def test_k_nearest_are_as_near_as_those_of_scikit_learn(kind, k):
     x = DATA[kind](np.random.default_rng(0))
-    found = k_nearest(Rows(x), np.arange(len(x)), k)
+    found = k_nearest(Rows(x), k)
     assert found.shape == (len(x), k)
     assert (found != np.arange(len(x))[:, None]).all()
     assert (np.diff(np.sort(found, axis=1), axis=1) > 0).all()
@@ -62,17 +62,11 @@ def test_k_nearest_are_as_near_as_those_of_scikit_learn(kind, k):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_k_nearest_searches_only_the_rows_it_may_find():
-    x = np.random.default_rng(0).normal(size=(200, 5))
-    among = np.arange(3, 200, 7)
-    found = k_nearest(Rows(x), among, 4)
-    expected = NearestNeighbors(n_neighbors=4).fit(x[among]).kneighbors(return_distance=False)
-    np.testing.assert_array_equal(found, among[expected])
-
-
+@pytest.mark.parametrize("tile", [1000, 100, 7, 1])
 @pytest.mark.parametrize("kind", DATA)
-def test_nearest_rows_are_all_that_are_nearest(kind, monkeypatch):
-    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * 300 * 37)  # several blocks, the last one smaller
+def test_nearest_rows_are_all_that_are_nearest(kind, tile, monkeypatch):
+    monkeypatch.setattr(neighbors, "BLOCK_BYTES", 4 * tile * 37)  # several blocks, the last one smaller
+    monkeypatch.setattr(neighbors, "TILE", tile)
     x = DATA[kind](np.random.default_rng(1))
     queries = np.arange(0, len(x), 3)
     rows = Rows(x)
