@@ -28,15 +28,20 @@ class Feed:
         self.on_disk = any(isinstance(leaf, Source) or _is_mapped(leaf) for leaf in leaves(arrays))
         self.nbytes = 0 if self.on_disk else sum(leaf.nbytes for leaf in leaves(arrays))
 
-    def batch(self, rows: np.ndarray, new: np.ndarray | None = None, chances: np.ndarray | None = None) -> Any:
+    def batch(
+        self, rows: np.ndarray, new: np.ndarray | None = None, chances: np.ndarray | None = None, *, align: bool = True
+    ) -> Any:
         """The rows of a batch, new points among them where the plan has some.
 
         Args:
             rows: row numbers `(B,)`.
             new: which of them are new points, bool `(B,)`.
             chances: what else decides about a new point, `(B, 2)`.
+            align: whether arrays begin at a multiple of 64 bytes. TensorFlow copies others; JAX and PyTorch are slower on them.
         """
-        batch = mapped(lambda leaf: leaf.take(rows) if isinstance(leaf, Source) else taken(leaf, rows), self.arrays)
+        batch = mapped(
+            lambda leaf: leaf.take(rows) if isinstance(leaf, Source) else taken(leaf, rows, align), self.arrays
+        )
         if self.synthesizer is not None and new is not None and chances is not None and new.any():
             positions = np.flatnonzero(new)
             self.synthesizer.move(leaves(batch[:2]), positions, rows[positions], *chances[positions].T)

@@ -34,7 +34,7 @@ class Batches:
         positions = [part[plan.batch(index)] for part in plan.of_positions()]
         if self.map_fn is None:
             rows, _, *new = positions
-            return self.feed.batch(rows, *new)
+            return self.feed.batch(rows, *new, align=False)
         return stacked([self._row(*values) for values in zip(*positions, strict=True)], "map_fn")
 
     def _row(self, number, repeats, *new):

@@ -167,13 +167,15 @@ def _refuse_pairs(source, labels):
         raise invalid("y", "be None where the items of `x` are (x, y)", received="the labels once more", remedy=remedy)
 
 
-def taken(leaf: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Rows of an array, in memory that TensorFlow takes without a copy: it begins at a multiple of 64 bytes."""
+def taken(leaf: np.ndarray, rows: np.ndarray, align: bool = True) -> np.ndarray:
+    """Rows of an array, where `align` says so in memory that TensorFlow takes without a copy: from a multiple of 64 bytes."""
     if leaf.dtype.kind in "OUS":
         return leaf.take(rows, axis=0)
     if not (leaf.flags.c_contiguous and leaf.flags.aligned and leaf.dtype.isnative):
         # np.take would copy the whole array first.
         return leaf[rows].astype(leaf.dtype.newbyteorder("="), order="C", copy=False)
+    if not align:
+        return leaf.take(rows, axis=0)
     out = aligned((len(rows), *leaf.shape[1:]), leaf.dtype)
     return np.take(leaf, rows, axis=0, out=out, mode="clip")  # "raise" would fill a buffer first
 
