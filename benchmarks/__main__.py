@@ -21,6 +21,8 @@ CLAIMS = {
     "sampling": "Rebalanced batches come as fast as Keras's own",
     "py_dataset": "On JAX and PyTorch rebalanced batches make fit no slower",
     "tomek": "Tomek links are found fast, and they are the right ones",
+    "growth": "Time and memory grow in proportion to the data",
+    "callbacks": "Callbacks cost little in an epoch, and a backup about what one of Keras costs",
     "metrics": "Per-class metrics cost little in fit",
     "import_time": "Importing the package costs little",
     "ensemble": "Balanced bagging is as good as imbalanced-learn's around Keras, and faster",

@@ -1,11 +1,10 @@
-"""Rows a second of rebalanced batches, and of what Keras, tf.data and imbalanced-learn offer; then a fit, and growth.
+"""Rows a second of rebalanced batches, of Keras, tf.data and imbalanced-learn; then a fit, and a folder of images.
 
 Run: python -m benchmarks.sampling
 """
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 import keras_imbalance as ki
+from benchmarks.memory import peak
 from benchmarks.timing import interleaved, ratios, table, versions
 
 ROWS, FEATURES, BATCH = 200_000, 32, 256
@@ -245,14 +245,6 @@ def folder_dataset(name, folder):
 FOLDERS = ("image_dataset_from_directory", "from_directory, natural", "from_directory, balanced")
 
 
-def peak():
-    """The most bytes that this process held so far; `ru_maxrss` would begin with what its parent held."""
-    if not os.path.exists("/proc/self/status"):
-        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with open("/proc/self/status") as file:
-        return 1024 * next(int(line.split()[1]) for line in file if line.startswith("VmHWM"))
-
-
 def folder_memory(name, folder):
     """Peak MiB of an epoch, in a process of its own."""
     before = peak()
@@ -295,39 +287,6 @@ def measure_folder(rounds):
     print("\n" + table(header, shown))
 
 
-def grow(rows, classes):
-    """Seconds and bytes a row of building a sampler and reading an epoch of `rows` rows."""
-    y = np.random.default_rng(0).permutation(np.arange(rows) % classes)
-    x = np.zeros((rows, 4), dtype="float32")
-    list(ki.ArraySampler(x[:4096], y[:4096] % 2, batch_size=256, seed=0).dataset())
-    before, start = peak(), time.perf_counter()
-    sampler = ki.ArraySampler(x, y, batch_size=1024, seed=0)
-    built = time.perf_counter() - start
-    for _ in sampler.dataset():
-        pass
-    total = time.perf_counter() - start
-    print(f"{built:.2f} s,{total:.2f} s,{1e9 * total / rows:.0f} ns,{(peak() - before) / rows:.0f}")
-
-
-def measure_growth():
-    shown = []
-    for rows, classes in [
-        (10**4, 10),
-        (10**5, 10),
-        (10**6, 10),
-        (10**7, 10),
-        (10**6, 2),
-        (10**6, 1000),
-        (10**6, 10**4),
-    ]:
-        command = [sys.executable, "-m", "benchmarks.sampling", "--grow", str(rows), str(classes)]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        shown.append((f"{rows:.0e}", classes, *printed.strip().splitlines()[-1].split(",")))
-    print(
-        "\n" + table(("rows", "classes", "build", "with an epoch", "a row", "peak bytes a row, x and y apart"), shown)
-    )
-
-
 def _shape(text):
     rows, *shape = map(int, text.split("x"))
     return rows, tuple(shape)
@@ -336,7 +295,6 @@ def _shape(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--grow", type=int, nargs=2, metavar=("ROWS", "CLASSES"), help="measure one size and stop")
     parser.add_argument(
         "--folder", nargs=2, metavar=("NAME", "FOLDER"), help="memory of one reader of a folder, and stop"
     )
@@ -344,11 +302,8 @@ def main():
     parser.add_argument(
         "--shapes", type=_shape, nargs="+", default=SHAPES, metavar="ROWSxFEATURES", help="rows of a fit"
     )
-    parser.add_argument("--only", choices=("pipelines", "fits", "folder", "growth"), help="one table")
+    parser.add_argument("--only", choices=("pipelines", "fits", "folder"), help="one table")
     arguments = parser.parse_args()
-    if arguments.grow:
-        grow(*arguments.grow)
-        return
     if arguments.folder:
         folder_memory(*arguments.folder)
         return
@@ -360,7 +315,6 @@ def main():
         "pipelines": lambda: measure_pipelines(arguments.rounds),
         "fits": lambda: measure_fits(arguments.rounds, arguments.shapes, arguments.busy),
         "folder": lambda: measure_folder(arguments.rounds),
-        "growth": measure_growth,
     }
     for name, measure in tables.items():
         if arguments.only in (None, name):
