@@ -9,11 +9,13 @@ from keras_imbalance._core import check_one_of, class_weights, invalid, nearest
 from keras_imbalance._keras import learning_rates, tree
 from keras_imbalance.callbacks import ClassifierRetraining, DeferredReweighting, DynamicSampling, TwoPhaseLearning
 from keras_imbalance.comparison.method import Method, Run
+from keras_imbalance.comparison.rows import Data
+from keras_imbalance.comparison.scores import parts_with
 from keras_imbalance.comparison.training import ends_in_head
 from keras_imbalance.decisions import correct_prior, minimum_cost_decision, tune_macro_f1, tune_thresholds
 from keras_imbalance.estimators import BalancedBagging
 from keras_imbalance.layers import CosineDense
-from keras_imbalance.losses import ClassBalancedLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
+from keras_imbalance.losses import AsymmetricLoss, ClassBalancedLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
 from keras_imbalance.sampling import SMOTE
 
 MATCHED_Q = 0.75
@@ -25,6 +27,21 @@ PLAIN = "plain"
 
 
 # What data must have
+
+
+def one_class_a_row(run: Run) -> str | None:
+    """What weighs, draws or moves rows by their class needs one."""
+    return None if run.data.one_class else "it needs one class a row, not masks or several labels"
+
+
+def one_class_a_position(run: Run) -> str | None:
+    """What chooses one of several classes."""
+    return "it chooses one class, and a row has several labels" if run.data.multi_label else None
+
+
+def several_labels(run: Run) -> str | None:
+    """What is made for labels of which most are absent."""
+    return None if run.data.multi_label else "it needs several labels a row, multi_label=True"
 
 
 def two_epochs(run: Run) -> str | None:
@@ -57,15 +74,15 @@ def numbers_to_interpolate(run: Run) -> str | None:
 
 def enough_validation_rows(run: Run) -> str | None:
     """The macro-F1 decision fits chance on few rows."""
-    rows = len(run.split.validation)
-    return None if rows >= LEAST_ROWS else f"{rows} validation rows; about {LEAST_ROWS} are needed"
+    rows, what = len(run.data.labels(run.split.validation)), "rows" if run.data.one_class else "positions"
+    return None if rows >= LEAST_ROWS else f"{rows} validation {what}; about {LEAST_ROWS} are needed"
 
 
 def two_validation_rows_a_class(run: Run) -> str | None:
     """Thresholds are tuned on some rows of a class and scored on others."""
-    counts = np.bincount(run.data.y[run.split.validation], minlength=run.num_classes)
-    few = [run.data.class_names[i] for i in np.flatnonzero(counts < 2)]
-    return f"fewer than 2 validation rows of class {few[0]}" if few else None
+    few = [run.data.class_names[i] for i in np.flatnonzero(parts_with(run) < 2)]
+    which = "with and without label" if run.data.multi_label else "of class"
+    return f"fewer than 2 validation rows {which} {few[0]}" if few else None
 
 
 def a_cost_matrix(run: Run) -> str | None:
@@ -83,27 +100,32 @@ def keras_class_weight(run: Run) -> dict:
 
 def logit_adjusted(run: Run) -> Any:
     """Menon et al. 2021."""
-    return LogitAdjustedLoss(run.class_counts, from_logits=True)
+    return LogitAdjustedLoss(run.class_counts, **run.loss_form)
 
 
 def class_balanced(run: Run) -> Any:
     """Cui et al. 2019, effective number with beta .9999."""
-    return ClassBalancedLoss(run.class_counts, scheme="effective_number", normalize="sum", from_logits=True)
+    return ClassBalancedLoss(run.class_counts, scheme="effective_number", normalize="sum", **run.loss_form)
 
 
 def focal(run: Run) -> Any:
     """Lin et al. 2017, gamma 2."""
-    return FocalLoss(gamma=2.0, from_logits=True)
+    return FocalLoss(gamma=2.0, **run.loss_form)
+
+
+def asymmetric(run: Run) -> Any:
+    """Ridnik et al. 2021."""
+    return AsymmetricLoss(from_logits=True)
 
 
 def weighted(run: Run) -> Any:
-    """A loss whose class weights `DeferredReweighting` sets."""
-    return ClassBalancedLoss(run.class_counts, from_logits=True)
+    """Cross-entropy weighted by N / (C n_i); or a loss whose class weights `DeferredReweighting` sets."""
+    return ClassBalancedLoss(run.class_counts, **run.loss_form)
 
 
 def ldam(run: Run) -> Any:
     """Cao et al. 2019."""
-    return LDAMLoss(run.class_counts)
+    return LDAMLoss(run.class_counts, ignore_class=run.data.ignore_class)
 
 
 def balanced(run: Run) -> Any:
@@ -184,14 +206,23 @@ def bagging(run: Run) -> tuple:
 
 def after_the_fact(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
     """Post-hoc logit adjustment: the likeliest class of equally likely ones."""
-    prior = run.output_prior
-    return lambda p: correct_prior(p, prior, "balanced").argmax(axis=1)
+    return _decided_under(run, np.full_like(run.output_prior, 1 / np.shape(run.output_prior)[-1]))
 
 
 def half_way(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
     """The likeliest class where shares are in proportion to n^.75."""
-    prior, wanted = run.output_prior, run.prior**MATCHED_Q
-    return lambda p: correct_prior(p, prior, wanted).argmax(axis=1)
+    return _decided_under(run, run.prior**MATCHED_Q)
+
+
+def _decided_under(run, wanted):
+    """The likeliest class, or the labels above 0.5, under these class shares."""
+    prior, several = run.output_prior, run.data.multi_label
+
+    def decide(p):
+        moved = correct_prior(p, prior, wanted, multi_label=several)
+        return (moved > 0.5).astype(np.int64) if several else moved.argmax(axis=1)
+
+    return decide
 
 
 def macro_f1(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
@@ -207,8 +238,8 @@ def thresholds(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
     """Thresholds for the score of the comparison, else for F1."""
     objective: Any = OBJECTIVES.get(run.metric, "f1")
     costs = run.cost_matrix if objective == "cost" else None
-    weights = run.weights_of_use(labels)
-    return tune_thresholds(labels, probabilities, objective=objective, cost_matrix=costs, sample_weight=weights)
+    rule: dict[str, Any] = {"sample_weight": run.weights_of_use(labels), "multi_label": run.data.multi_label}
+    return tune_thresholds(labels, probabilities, objective=objective, cost_matrix=costs, **rule)
 
 
 def minimum_cost(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any:
@@ -218,56 +249,59 @@ def minimum_cost(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any
 
 
 # The table. Code is written for `Comparison.settings`, which gives it class_counts, sampler and the like.
-BALANCED_SAMPLER = 'ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target="balanced")'
+BALANCED_SAMPLER = 'ki.ArraySampler(x_train, y_train{classes}, batch_size={batch_size}, target="balanced")'
 MATCHED = {
     "sampler": "ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target=0.75)",
     "loss": "ki.LogitAdjustedLoss(sampler, from_logits=True)",
 }
 TUNED_F1 = "ki.tune_macro_f1(probabilities, train_prior=output_prior, true_prior={prior})"
 DEFERRED = "[ki.DeferredReweighting({switch_epoch})]"
+WEIGHTED = "ki.ClassBalancedLoss(class_counts, {loss_form})"
 
 DEFAULT = (
     Method(PLAIN),
     Method(
         "class_weight",
         class_weight=keras_class_weight,
+        needs=one_class_a_row,
         settings={"class_weight": "ki.class_weights(class_counts, as_dict=True)"},
     ),
     Method(
         "logit adjustment",
         loss=logit_adjusted,
-        settings={"loss": "ki.LogitAdjustedLoss(class_counts, from_logits=True)"},
+        settings={"loss": "ki.LogitAdjustedLoss(class_counts, {loss_form})"},
     ),
     Method(
         "class-balanced loss",
         loss=class_balanced,
         settings={
-            "loss": 'ki.ClassBalancedLoss(class_counts, scheme="effective_number", normalize="sum", from_logits=True)'
+            "loss": 'ki.ClassBalancedLoss(class_counts, scheme="effective_number", normalize="sum", {loss_form})'
         },
     ),
-    Method("focal loss", loss=focal, settings={"loss": "ki.FocalLoss(gamma=2.0, from_logits=True)"}),
+    Method("focal loss", loss=focal, settings={"loss": "ki.FocalLoss(gamma=2.0, {loss_form})"}),
     Method("balanced sampling", sampler=balanced, settings={"sampler": BALANCED_SAMPLER}),
     Method(
         "square-root sampling",
         sampler=square_root,
-        settings={"sampler": 'ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target="sqrt")'},
+        settings={"sampler": 'ki.ArraySampler(x_train, y_train{classes}, batch_size={batch_size}, target="sqrt")'},
     ),
     Method(
         "capped sampling",
         sampler=capped,
         settings={"sampler": f"{BALANCED_SAMPLER[:-1]}, max_repeats={MOST_REPEATS})"},
     ),
-    Method("matched pair", sampler=matched_sampler, loss=matched_loss, settings=MATCHED),
+    Method("matched pair", sampler=matched_sampler, loss=matched_loss, needs=one_class_a_row, settings=MATCHED),
     Method(
         "SMOTE",
         sampler=smote,
-        needs=numbers_to_interpolate,
+        needs=[one_class_a_row, numbers_to_interpolate],
         settings={"sampler": f"{BALANCED_SAMPLER[:-1]}, smote=ki.SMOTE())"},
     ),
     Method(
         "dynamic sampling",
         sampler=balanced,
         callbacks=dynamic,
+        needs=one_class_a_row,
         settings={
             "sampler": BALANCED_SAMPLER,
             "callbacks": "[ki.DynamicSampling(sampler, validation_data=(x_validation, y_validation))]",
@@ -297,14 +331,14 @@ DEFAULT = (
         "DRW",
         loss=weighted,
         callbacks=deferred,
-        settings={"loss": "ki.ClassBalancedLoss(class_counts, from_logits=True)", "callbacks": DEFERRED},
+        settings={"loss": WEIGHTED, "callbacks": DEFERRED},
     ),
     Method(
         "LDAM-DRW",
         loss=ldam,
         callbacks=deferred,
         head=CosineDense,
-        needs=a_head_at_the_end,
+        needs=[one_class_a_row, a_head_at_the_end],
         settings={
             "head": "ki.CosineDense({channels})",
             "loss": "ki.LDAMLoss(class_counts)",
@@ -314,31 +348,37 @@ DEFAULT = (
     Method(
         "bagging",
         train=bagging,
+        needs=one_class_a_row,
         settings={"train": "ki.BalancedBagging(compiled_model, num_members=10, from_logits=True)"},
     ),
     Method(
         "plain, adjusted afterwards",
         decide=after_the_fact,
-        settings={"decide": 'lambda p: ki.correct_prior(p, output_prior, "balanced").argmax(-1)'},
+        settings={"decide": 'lambda p: ki.correct_prior(p, output_prior, "balanced"{several}){likeliest}'},
     ),
     Method(
         "plain, adjusted to n^.75",
         decide=half_way,
-        settings={
-            "decide": "lambda p: ki.correct_prior(p, output_prior, ki.target_distribution(class_counts, 0.75)).argmax(-1)"
-        },
+        settings={"decide": "lambda p: ki.correct_prior(p, output_prior, {half_way}{several}){likeliest}"},
     ),
-    Method("plain, macro-F1 decision", decide=macro_f1, needs=enough_validation_rows, settings={"decide": TUNED_F1}),
+    Method(
+        "plain, macro-F1 decision",
+        decide=macro_f1,
+        needs=[one_class_a_position, enough_validation_rows],
+        settings={"decide": TUNED_F1},
+    ),
     Method(
         "plain, tuned thresholds",
         decide=thresholds,
         needs=two_validation_rows_a_class,
-        settings={"decide": "ki.tune_thresholds(y_validation, probabilities, objective={objective!r})"},
+        settings={
+            "decide": "ki.tune_thresholds(y_validation, probabilities, objective={objective!r}{several}{ignored})"
+        },
     ),
     Method(
         "plain, minimum cost",
         decide=minimum_cost,
-        needs=a_cost_matrix,
+        needs=[one_class_a_position, a_cost_matrix],
         settings={
             "decide": "lambda p: ki.minimum_cost_decision(ki.correct_prior(p, output_prior, {prior}), cost_matrix)"
         },
@@ -348,25 +388,54 @@ DEFAULT = (
         sampler=matched_sampler,
         loss=matched_loss,
         decide=macro_f1,
-        needs=enough_validation_rows,
+        needs=[one_class_a_row, enough_validation_rows],
         settings={**MATCHED, "decide": TUNED_F1},
     ),
 )
+# Of other labels than one class a row.
+MORE = (
+    Method("weighted loss", loss=weighted, settings={"loss": WEIGHTED}),
+    Method(
+        "asymmetric loss",
+        loss=asymmetric,
+        needs=several_labels,
+        settings={"loss": "ki.AsymmetricLoss(from_logits=True)"},
+    ),
+)
+BY_SEVERAL_LABELS = (
+    PLAIN,
+    "weighted loss",
+    "logit adjustment",
+    "focal loss",
+    "asymmetric loss",
+    "balanced sampling",
+    "square-root sampling",
+    "two-phase learning",
+    "plain, adjusted afterwards",
+    "plain, adjusted to n^.75",
+    "plain, tuned thresholds",
+)
+BY_POSITIONS = (
+    *(name for name in BY_SEVERAL_LABELS if name != "asymmetric loss"),
+    "plain, macro-F1 decision",
+    "plain, minimum cost",
+)
 
 
-def methods_of(given: Any) -> list[Method]:
+def methods_of(given: Any, data: Data | None = None) -> list[Method]:
     """The methods to compare, plain training among them.
 
     Args:
-        given: "default", all of this package; or a list of their names and of `Method`s.
+        given: "default", all of this package for such labels; or a list of their names and of `Method`s.
+        data: the rows and their labels. Defaults to None, one class a row.
 
     Raises:
         ValueError: for unknown names and for two methods of one name.
     """
-    known = {method.name: method for method in DEFAULT}
+    known = {method.name: method for method in (*DEFAULT, *MORE)}
     if isinstance(given, str):
         check_one_of(given, "methods", ("default",), remedy="Or pass a list of names and Methods.")
-        return list(DEFAULT)
+        return [known[name] for name in _default(data)]
     if not isinstance(given, Sequence) or not given:
         raise invalid("methods", "be 'default' or a list of names and Methods", given)
     found = [_method_of(method, known) for method in given]
@@ -374,6 +443,12 @@ def methods_of(given: Any) -> list[Method]:
     if len(set(names)) < len(names):
         raise invalid("methods", "have different names", names)
     return found if PLAIN in names else [known[PLAIN], *found]
+
+
+def _default(data):
+    if data is None or data.one_class:
+        return [method.name for method in DEFAULT]
+    return BY_SEVERAL_LABELS if data.multi_label else BY_POSITIONS
 
 
 def _method_of(given, known):

@@ -10,15 +10,16 @@ import numpy.typing as npt
 from keras_imbalance._core import (
     check_callable,
     check_cost_matrix,
-    check_names,
+    check_flag,
     check_number,
     check_one_of,
     check_shares,
     check_whole,
     invalid,
 )
-from keras_imbalance._keras import keras, need_keras_3, optimizer_config
+from keras_imbalance._keras import keras, need_keras_3
 from keras_imbalance.comparison.catalogue import PLAIN, methods_of
+from keras_imbalance.comparison.code import context_of
 from keras_imbalance.comparison.method import Method
 from keras_imbalance.comparison.result import Comparison
 from keras_imbalance.comparison.rows import GIVEN, check_sklearn, data_of, given_data, make_splits, take
@@ -43,11 +44,14 @@ def compare_methods(
     validation: float | tuple = 0.2,
     test: float | tuple = 0.2,
     class_names: Sequence[str] | None = None,
+    multi_label: bool = False,
+    ignore_class: int | None = None,
     cost_matrix: npt.ArrayLike | None = None,
     prior: Literal["balanced"] | npt.ArrayLike | Mapping | None = None,
     time_limit: float | None = None,
     n_jobs: int = 1,
     directory: str | os.PathLike | None = None,
+    retry_failed: bool = False,
     head: Any = None,
     seed: int = 0,
     verbose: int = 1,
@@ -63,16 +67,20 @@ def compare_methods(
 
     Args:
         build_model: function of the training rows of a split that gives a net, functional or sequential, not compiled, that
-            ends in logits `(N, C)`, or in one logit for two classes; or `(model, optimizer)`. It is given the rows so that a
-            Normalization or FeatureSpace is adapted on them alone. Without an optimizer all train with
-            Adam(use_ema=True, ema_momentum=0.98).
+            ends in logits `(N, C)`, of masks `(N, ..., C)`, or in one logit for two classes; or `(model, optimizer)`. It has
+            one output. It is given the rows so that a Normalization or FeatureSpace is adapted on them alone. Without an
+            optimizer all train with Adam(use_ema=True, ema_momentum=0.98).
         x: array of N rows, a data frame, or a nest (tuple, dict) of them. A frame with columns of text comes to the net as a
             dict of columns.
-        y: the class of each row: ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names.
+        y: the class of each row: ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names. Masks and sequences: an id for each
+            position, `(N, ...)` or `(N, ..., 1)`; scores count positions, splits and samplers take whole rows, by the rarest
+            class in each. With `multi_label`: 0 and 1 `(N, L)`.
         epochs: epochs of each training.
-        methods: "default", all that the package has; or a list of names and `Method`s. Plain training is always among them.
-        metric: the score that the comparison is about: "macro_recall" (balanced accuracy), "macro_f1", "worst_recall",
-            "average_precision", "auc", "log_loss", "calibration_error" or "cost". Defaults to "macro_recall".
+        methods: "default", all that the package has for such labels; or a list of names and `Method`s. Plain training is always
+            among them.
+        metric: the score that the comparison is about: "macro_recall" (balanced accuracy; with `multi_label` its mean over the
+            labels), "macro_f1", "worst_recall", "average_precision", "auc", "log_loss", "calibration_error" or "cost". Defaults
+            to "macro_recall".
         splits: how many random splits, stratified by class (by group where `groups` are given); or a scikit-learn splitter, or
             pairs of row numbers. With `train`: how many seeds. Defaults to 5.
         groups: group of each row `(N,)`, such as a patient, none of which is in two parts. Defaults to None.
@@ -81,17 +89,21 @@ def compare_methods(
         validation: share of all rows to tune and choose on. Defaults to 0.2.
         test: share of all rows to test on, where `splits` is a number. Defaults to 0.2.
         class_names: names of the classes, in the order of the class ids. Defaults to those in y.
-        cost_matrix: `(C, C)`, row = true class, column = decision. Defaults to None.
+        multi_label: whether a row has several labels, each with a sigmoid of its own. Defaults to False.
+        ignore_class: id of positions of masks that count nowhere, such as 255. Defaults to None.
+        cost_matrix: `(C, C)`, row = true class, column = decision; not with `multi_label`. Defaults to None.
         prior: the class shares where the net is used, and in the test rows, where they differ from those of the data:
-            "balanced" or one share a class. Decisions are tuned, and validation rows scored, for them. Defaults to None: those
-            of training.
+            "balanced" or one share a class. Decisions are tuned, and validation rows scored, for them. Not with `multi_label`.
+            Defaults to None: those of training.
         time_limit: seconds for all of it. After each split, where time is short, the worse half of the trainings by validation
             scores is dropped (successive halving); no training begins after the limit. Defaults to None.
         n_jobs: trainings at a time, in the processes of joblib; -1: as many as it has. `joblib.parallel_config("dask")` hands
             them to a cluster. Defaults to 1: one after another, here.
         directory: folder where each training is kept when it is finished. A comparison that was killed and is started again
             goes on there, and gives the same table. What `build_model` and the functions of a method do inside is not
-            compared: take a new folder when you change them. Defaults to None.
+            compared: take a new folder when you change them. A training that failed is kept with its reason, and tried again
+            where the code of these functions, or the version of a package, has changed. Defaults to None.
+        retry_failed: whether to try every failed training in `directory` again, as after a full disk. Defaults to False.
         head: the layer that retraining methods renew, or its name. Defaults to the last Dense.
         seed: whole number; split k trains with seed + k. Defaults to 0.
         verbose: 1 writes a line for each training, with the time left. Defaults to 1.
@@ -122,7 +134,7 @@ def compare_methods(
     need_keras_3("compare_methods")
     check_sklearn()
     check_callable(build_model, "build_model")
-    chosen = methods_of(methods)
+    methods_of(methods)
     options = {
         "batch_size": check_whole(batch_size, "batch_size", 1),
         "epochs": check_whole(epochs, "epochs", 1),
@@ -132,16 +144,20 @@ def compare_methods(
     }
     check_whole(verbose, "verbose", 0)
     check_number(time_limit, "time_limit", above=0, optional=True)
+    check_flag(retry_failed, "retry_failed")
     parts = dict(zip(GIVEN, (train, validation, test), strict=True))
-    data, rows = _rows(x, y, parts, splits, groups, seed, class_names)
+    form = {"class_names": class_names, "multi_label": multi_label, "ignore_class": ignore_class}
+    data, rows = _rows(x, y, parts, splits, groups, seed, form)
+    chosen = methods_of(methods, data)
     _check_costs(options, data)
     if prior is not None:
+        _check_one_label("prior", prior, data)
         options["prior_of_use"] = check_shares(prior, "prior", class_names=data.class_names)
 
     keras.utils.set_random_seed(seed)
     first = take(data.x, rows[0].train)
     model, optimizer = built(build_model, first)
-    check_logits(model, take(data.x, rows[0].train[:8]), len(data.class_names))
+    check_logits(model, take(data.x, rows[0].train[:8]), data)
     head = getattr(head, "name", head)
     head_of(model, head)
     tasks = [
@@ -152,13 +168,13 @@ def compare_methods(
         metric,
         len(rows),
         float(np.mean([len(split.test) / len(split.train) for split in rows])),
-        _context(tasks[0][0].run(), model, optimizer),
+        context_of(tasks[0][0].run(), model, optimizer),
     )
     for i, method in enumerate(chosen):
         reason = _unsuited(method, [of_split[i] for of_split in tasks], model, optimizer)
         if reason:
             found.remove(method, f"left out: {reason}")
-    store = Store(directory, {} if directory is None else about(tasks[0][0], model, optimizer))
+    store = Store(directory, {} if directory is None else about(tasks[0][0], model, optimizer), retry_failed)
     _Comparing(found, store, Clock(time_limit, jobs_of(n_jobs), verbose)).run(tasks)
     return found
 
@@ -190,13 +206,13 @@ class _Comparing:
         needed: dict[tuple, Task] = {}
         for task in ours:
             needed.setdefault((task.number, task.method.training), task)
-        for task, trained in carry_out(list(needed.values()), self.store, self.clock, self._is_over):
+        for task, trained, stored in carry_out(list(needed.values()), self.store, self.clock, self._is_over):
             self.finished.add((task.number, task.method.training))
             for other in ours:
                 if other.number == task.number and other.method.training == task.method.training:
                     self._enter(other, trained)
             left = sum(key not in self.finished for key in needed)
-            self.clock.tell(task, trained, self._said(task), left)
+            self.clock.tell(task, trained, self._said(task), left, stored)
 
     def _enter(self, task, trained):
         """The scores of a method on a split, or why there are none."""
@@ -261,14 +277,14 @@ class _Comparing:
         return np.nan if scores is None else float(np.nanmean(scores[self.found.metric]))
 
 
-def _rows(x, y, parts, splits, groups, seed, class_names):
+def _rows(x, y, parts, splits, groups, seed, form):
     """The data, and the rows of every split."""
     pairs = [name for name, part in parts.items() if isinstance(part, (tuple, list))]
     if parts["train"] is None and not pairs:
-        data = data_of(x, y, class_names)
+        data = data_of(x, y, **form)
         return data, make_splits(data, splits, groups, parts["validation"], parts["test"], seed)
     _check_given(pairs, {"x": x, "y": y, "groups": groups})
-    data, split = given_data(parts, check_names(class_names))
+    data, split = given_data(parts, **form)
     return data, [split] * check_whole(splits, "splits", 1)
 
 
@@ -281,8 +297,15 @@ def _check_given(pairs, others):
         raise invalid("train", requirement, received=received)
 
 
+def _check_one_label(argument, value, data):
+    if data.multi_label:
+        raise invalid(argument, "be None with multi_label", value, "It is about rows of one class.")
+
+
 def _check_costs(options, data):
     costs, classes = options["cost_matrix"], len(data.class_names)
+    if costs is not None:
+        _check_one_label("cost_matrix", costs, data)
     if costs is not None and len(costs) != classes:
         raise invalid("cost_matrix", f"be {classes} x {classes}", received=f"shape {costs.shape}")
     if costs is None and options["metric"] == "cost":
@@ -298,37 +321,3 @@ def _unsuited(method, tasks, model, optimizer):
         if reason:
             return reason
     return None
-
-
-def _context(run, model, optimizer):
-    """What the code of a method holds of this comparison."""
-    channels, head = model.outputs[0].shape[-1], head_of(model, run.head)
-    loss = "BinaryCrossentropy" if channels == 1 else "SparseCategoricalCrossentropy"
-    names = [layer.name for layer in model.layers]
-    return {
-        "batch_size": run.batch_size,
-        "epochs": run.epochs,
-        "switch_epoch": run.switch_epoch,
-        # Keras numbers its own names anew in each model.
-        "head": repr(run.head) if run.head or not head else f"model.layers[{names.index(head) - len(names)}].name",
-        "channels": channels,
-        "optimizer": _optimizer_code(optimizer),
-        "plain_loss": f"keras.losses.{loss}(from_logits=True)",
-        "prior": "ki.class_prior(class_counts)"
-        if run.prior_of_use is None
-        else f"{run.prior_of_use.round(6).tolist()}",
-        "softmax": "keras.ops.sigmoid" if channels == 1 else "keras.ops.softmax",
-    }
-
-
-def _optimizer_code(optimizer):
-    """The call that makes such an optimizer; "optimizer" where it holds more than numbers and words."""
-    try:
-        defaults = optimizer_config(type(optimizer)())
-    except TypeError:
-        return "optimizer"
-    changed = {name: value for name, value in optimizer_config(optimizer).items() if defaults.get(name) != value}
-    if not all(isinstance(value, (bool, int, float, str)) for value in changed.values()):
-        return "optimizer"
-    values = (f"{name}={value:.6g}" if type(value) is float else f"{name}={value!r}" for name, value in changed.items())
-    return f"keras.optimizers.{type(optimizer).__name__}({', '.join(values)})"

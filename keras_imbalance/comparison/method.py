@@ -58,7 +58,7 @@ class Run:
 
     @cached_property
     def y(self) -> np.ndarray:
-        """Class ids of the training rows, int32 `(N,)`."""
+        """Labels of the training rows: class ids int32 `(N,)`, of masks `(N, ...)`, of several labels 0 and 1 `(N, L)`."""
         return self.data.y[self.split.train]
 
     @cached_property
@@ -70,23 +70,36 @@ class Run:
     def num_classes(self) -> int:
         return len(self.data.class_names)
 
-    @property
+    @cached_property
     def class_counts(self) -> np.ndarray:
-        """Training rows of every class, int64 `(C,)`."""
-        return np.bincount(self.y, minlength=self.num_classes)
+        """Training rows, or positions, of every class, int64 `(C,)`; of several labels `(L, 2)`, without and with each."""
+        return self.data.counts(self.split.train)
 
     @property
     def prior(self) -> np.ndarray:
-        """Class shares of the training rows, float64 `(C,)`."""
-        return self.class_counts / len(self.y)
+        """Class shares of the training rows or positions, float64 `(C,)`; of several labels `(L, 2)`."""
+        return self.class_counts / self.class_counts.sum(axis=-1, keepdims=True)
+
+    @property
+    def row_classes(self) -> np.ndarray:
+        """The class by which a sampler draws each training row, `(N,)`: its own; of masks and labels the rarest it holds."""
+        return self.data.row_class[self.split.train]
+
+    @property
+    def loss_form(self) -> dict:
+        """What losses are told of outputs and labels: from_logits=True, and multi_label and ignore_class where they act."""
+        form = {"from_logits": True}
+        if self.data.multi_label:
+            form["multi_label"] = True
+        return form if self.data.ignore_class is None else {**form, "ignore_class": self.data.ignore_class}
 
     @property
     def true_prior(self) -> np.ndarray:
-        """Class shares where the net is used, float64 `(C,)`."""
+        """Class shares where the net is used, float64 `(C,)`; of several labels `(L, 2)`."""
         return self.prior if self.prior_of_use is None else self.prior_of_use
 
     def weights_of_use(self, labels: np.ndarray) -> np.ndarray:
-        """What each row counts, so that classes have their shares of use, float64 `(N,)`; 1 unless those were given."""
+        """What each row or position counts, so that classes have their shares of use, `(N,)`; 1 unless those were given."""
         if self.prior_of_use is None:
             return np.ones(len(labels))
         counts = np.bincount(labels, minlength=self.num_classes)
@@ -109,15 +122,16 @@ class Run:
 
     def cross_entropy(self) -> Any:
         """Keras's own loss for the logits of this net."""
-        if self.one_channel:
+        if self.one_channel or self.data.multi_label:
             return keras.losses.BinaryCrossentropy(from_logits=True)
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=self.data.ignore_class)
 
     def new_sampler(self, target: Any = "balanced", **options: Any) -> ArraySampler:
-        """An `ArraySampler` of the training rows."""
-        names = self.data.class_names
-        rule = {"batch_size": self.batch_size, "class_names": names, "seed": self.seed, **options}
-        return ArraySampler(self.x, self.y, target=target, **rule)
+        """An `ArraySampler` of the training rows, by `row_classes`."""
+        rule = {"batch_size": self.batch_size, "class_names": self.data.class_names, "seed": self.seed}
+        if not self.data.one_class:
+            rule |= {"classes": self.row_classes, "class_names": self.data.row_class_names}
+        return ArraySampler(self.x, self.y, target=target, **{**rule, **options})
 
 
 class Method:
@@ -132,15 +146,17 @@ class Method:
         loss: gives a loss of logits and class ids. Defaults to cross-entropy.
         sampler: gives an `ArraySampler` of `run.x` and `run.y`, as `run.new_sampler(target)` does; or an imbalanced-learn
             sampler, which resamples the training rows once. Either way an epoch has as many rows as the training rows. Defaults
-            to None: every row once an epoch, shuffled.
+            to None: every row once an epoch, shuffled. Masks and rows of several labels are drawn by `run.row_classes`.
         callbacks: gives a list of callbacks; `run.sampler` is what `sampler` gave.
         class_weight: gives a dict from class id to weight for `fit`.
         head: function of the number of channels that gives the last layer, in place of that of the net.
-        train: trains in a way of its own, in place of all parts above. Gives a function from x to probabilities `(N, C)`, and
-            the class shares that they speak for `(C,)`.
+        train: trains in a way of its own, in place of all parts above. Gives a function from x to probabilities `(N, C)`, of
+            masks `(N, ..., C)`, and the class shares that they speak for `(C,)`.
         decide: gives the decisions of a trained net: a function of the run, the probabilities of its validation rows `(N, C)`
             and their labels `(N,)`, which returns a function from probabilities to class ids `(N,)`, such as a `Thresholds`, or
-            to other probabilities `(N, C)`. The probabilities speak for `run.output_prior`. Defaults to the likeliest class.
+            to other probabilities `(N, C)`. Of masks N are the positions that count. With several labels a row labels and
+            decisions are 0 and 1 `(N, L)`. The probabilities speak for `run.output_prior`. Defaults to the likeliest class,
+            or what is above 0.5.
         needs: function of the run that gives None, or in words why the data do not suit the method, which is then left out; or
             a list of such functions.
         settings: what `Comparison.settings` writes for a part: a mapping from the names above to code. Defaults to what the

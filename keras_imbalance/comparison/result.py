@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_imbalance._core import check_one_of, invalid, number_text, text_table
+from keras_imbalance._core import check_one_of, check_whole, columns_of, cut, invalid, number_text, text_table
 from keras_imbalance.comparison.catalogue import OBJECTIVES, PLAIN
 from keras_imbalance.comparison.code import code_of
 from keras_imbalance.comparison.method import Method
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HEAD = ("method", "splits", "above plain", "in splits", "seconds")
+TOLD = ("above plain", "in splits", "splits", "seconds")
 LONGEST = 32  # columns of a name
+NARROWEST = 60  # columns: a name, the mark and a score
+GAP = 2
 
 
 @dataclass
@@ -116,15 +119,21 @@ class Comparison:
         method = self.best() if name is None else known[check_one_of(name, "name", list(known))]
         return code_of(method, {**self.context, "objective": OBJECTIVES.get(self.metric, "f1")})
 
-    def table(self) -> str:
+    def table(self, *, width: int = 100) -> str:
         """Means and standard deviations of the test scores over the splits, best first, as text.
 
         "above plain" is the difference to plain training on the same split, and "in splits" in how many it was above 0. A "="
         marks the best method and those that the test cannot tell apart from it. `compare_to` has the p-values.
+
+        Args:
+            width: columns of the terminal, 60 or more. What does not fit stands in further blocks, below. Defaults to 100.
         """
-        head, *lines = self._lines()
-        parts = [text_table([[head], lines], most=LONGEST) if lines else "", *self._notes()]
-        return "\n".join(part for part in parts if part)
+        check_whole(width, "width", NARROWEST)
+        lines = self._lines()
+        blocks = [text_table([block[:1], block[1:]], most=LONGEST) for block in _blocks(lines, width)]
+        notes = [textwrap.fill(note, width, subsequent_indent="  ") for note in self._notes()]
+        tables = "\n\n".join(blocks if len(lines) > 1 else [])
+        return "\n".join(part for part in (tables, *notes) if part)
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row a method: `score`, `score_std`, and what it is above plain."""
@@ -177,27 +186,28 @@ class Comparison:
         head, *rows = self._lines()
         cells = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        notes = "".join(f"<div>{escape(line)}</div>" for note in self._notes() for line in note.splitlines())
+        notes = "".join(f"<div>{escape(note)}</div>" for note in self._notes())
         return f"<table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table>{notes}"
 
     def _lines(self):
         """The cells of the table, its head first."""
-        scores = self._columns()
+        first, *others = self._columns() or [self.metric]
         rows = self._rows()
         equal = self.equal_to_best() if rows and self.splits > 1 else []  # one split tells nothing apart
         above = self._above_plain()
-        titles = [METRICS[name].title for name in scores]
-        lines = [(HEAD[0], "", *titles, *HEAD[1:])]
+        titles = [METRICS[name].title for name in (first, *others)]
+        lines = [("method", "", titles[0], *TOLD, *titles[1:])]
         for name in rows:
-            cells = [_with_spread(self.test[name][score]) for score in scores]
-            tail = [str(self._count(name)), *_above(above.get(name)), number_text(_mean(self.seconds[name]), 1)]
-            lines.append((name, "=" if name in equal else "", *cells, *tail))
+            score, *cells = (_with_spread(self.test[name][score]) for score in (first, *others))
+            told = [*_above(above.get(name)), str(self._count(name)), number_text(_mean(self.seconds[name]), 1)]
+            lines.append((name, "=" if name in equal else "", score, *told, *cells))
         return lines
 
     def _columns(self):
-        """The scores that the table shows: the AUC where it is asked for."""
-        known = self.test.get(PLAIN, {})
-        return [name for name in METRICS if name in known and name in (self.metric, *METRICS.keys() - {"auc"})]
+        """The scores that the table shows, that of the comparison first; the AUC where it is asked for."""
+        known = next(iter(self.test.values()), {})
+        shown = [name for name in METRICS if name in known and name in (self.metric, *METRICS.keys() - {"auc"})]
+        return sorted(shown, key=lambda name: name != self.metric)
 
     def _above_plain(self):
         return self.compare_to(PLAIN) if PLAIN in self.test else {}
@@ -205,8 +215,7 @@ class Comparison:
     def _notes(self):
         """Sentences below the table."""
         notes = self._told_apart() if self.test and self.splits > 1 else []
-        notes += [f"{name}: {reason}." for name, reason in self.reasons.items()]
-        return ["\n".join(notes)] if notes else []
+        return [*notes, *(f"{name}: {reason}." for name, reason in self.reasons.items())]
 
     def _told_apart(self):
         """What the test can tell apart, in words."""
@@ -246,6 +255,21 @@ class Comparison:
             if metric is None
             else check_one_of(metric, "metric", [name for name in known if name in METRICS])
         )
+
+
+def _blocks(lines, width):
+    """The columns of a table in as many tables as it takes to stay within `width`, each with the names of the rows."""
+    sizes = [max(columns_of(cut(row[i], LONGEST)) for row in lines) for i in range(len(lines[0]))]
+    blocks: list[list[int]] = []
+    kept: list[int] = []
+    used = sizes[0]
+    for i, size in enumerate(sizes[1:], start=1):
+        if used + GAP + size > width and kept:
+            blocks.append(kept)
+            kept, used = [], sizes[0]
+        kept.append(i)
+        used += GAP + size
+    return [[(row[0], *(row[i] for i in block)) for row in lines] for block in [*blocks, kept]]
 
 
 def _mean(values):

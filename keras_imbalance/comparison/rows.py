@@ -1,33 +1,110 @@
-"""Which rows train, validate and test."""
+"""Which rows train, validate and test, and what their labels are: a class, one a position, or several."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from keras_imbalance._core import (
     arrays_of,
+    check_flag,
+    check_ids,
+    check_ignored,
     check_names,
     check_number,
     check_whole,
     class_ids,
     invalid,
+    looks_one_hot,
     named_ids,
     shown,
 )
 from keras_imbalance._keras import tree
+from keras_imbalance.sampling import rarest_classes
 
 GIVEN = ("train", "validation", "test")
+SMALLEST_STRATUM = 10  # rows: a class that is the rarest of fewer is no stratum of its own
+ONE_OUTPUT = (
+    "Compare one output at a time: a net that ends in it, keras.Model(model.inputs, model.get_layer(name).output), and its "
+    "labels as y."
+)
 
 
 @dataclass
 class Data:
-    """All rows: a nest of arrays, class ids int32 `(N,)`, and a name a class."""
+    """All rows.
+
+    Attributes:
+        x: nest of arrays of N rows.
+        y: class ids int32 `(N,)`; of masks and sequences `(N, ...)`; with several labels a row 0 and 1 `(N, L)`.
+        class_names: a name a class, or a label.
+        multi_label: whether a row has several labels.
+        ignore_class: the id of positions that count nowhere, or None.
+    """
 
     x: Any
     y: np.ndarray
     class_names: list[str]
+    multi_label: bool = False
+    ignore_class: int | None = None
+
+    @property
+    def one_class(self) -> bool:
+        """Whether a row is of one class."""
+        return self.y.ndim == 1
+
+    def counted(self, rows: np.ndarray) -> np.ndarray:
+        """Which labels of these rows count, bool in their shape; of several labels all."""
+        y = self.y[rows]
+        return np.ones(y.shape, bool) if self.ignore_class is None else y != self.ignore_class
+
+    def labels(self, rows: np.ndarray) -> np.ndarray:
+        """What is scored: the ids of the positions that count, row by row `(P,)`, or several labels as they are `(N, L)`."""
+        return self.y[rows] if self.multi_label else self.y[rows][self.counted(rows)]
+
+    def scored(self, rows: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+        """The probabilities `(N, ..., C)` of what is scored, `(P, C)`."""
+        return probabilities if self.multi_label else probabilities[self.counted(rows)]
+
+    def row_of(self, rows: np.ndarray) -> np.ndarray:
+        """For all that is scored the position of its row in `rows`, int64 `(P,)`."""
+        return np.arange(len(rows)) if self.multi_label else np.nonzero(self.counted(rows))[0]
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Rows or positions of every class, int64 `(C,)`; of several labels `(L, 2)`, rows without and with each."""
+        labels = self.labels(rows)
+        if self.multi_label:
+            held = labels.sum(axis=0, dtype=np.int64)
+            return np.stack([len(labels) - held, held], axis=1)
+        return np.bincount(labels, minlength=len(self.class_names))
+
+    @cached_property
+    def row_class(self) -> np.ndarray:
+        """The class that each row is sampled and split by `(N,)`: its own, or the one it holds that the fewest rows hold.
+
+        A row that holds none gets C.
+        """
+        if self.one_class:
+            return self.y
+        y = self.y if self.multi_label else self.y[..., None]
+        return rarest_classes(y, num_classes=len(self.class_names), ignore_class=self.ignore_class)
+
+    @property
+    def row_class_names(self) -> list[str]:
+        """Names of the row classes: those of the classes, and "none" where a row holds none."""
+        holds_none = int(self.row_class.max(initial=0)) == len(self.class_names)
+        return [*self.class_names, "none"] if holds_none else self.class_names
+
+    @cached_property
+    def strata(self) -> np.ndarray:
+        """What random splits are stratified by, `(N,)`: the classes of the rows; of masks and labels the small ones as one."""
+        if self.one_class:
+            return self.y
+        rows = np.bincount(self.row_class)
+        small = rows[self.row_class] < SMALLEST_STRATUM
+        return np.where(small, -1 if small.sum() >= SMALLEST_STRATUM else rows.argmax(), self.row_class)
 
 
 @dataclass(frozen=True)
@@ -44,34 +121,90 @@ def take(x: Any, rows: np.ndarray | slice) -> Any:
     return tree.map_structure(lambda leaf: np.asarray(leaf[rows]), x)
 
 
-def data_of(x: Any, y: Any, class_names: Sequence[str] | None = None) -> Data:
-    """Rows and the class of each; raises unless each row has one class.
+def data_of(
+    x: Any,
+    y: Any,
+    class_names: Sequence[str] | None = None,
+    *,
+    multi_label: bool = False,
+    ignore_class: int | None = None,
+) -> Data:
+    """Rows and their labels.
 
     Args:
         x: array of N rows, a data frame, or a nest (tuple, dict) of them.
-        y: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names.
+        y: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names; masks and sequences of ids `(N, ...)` or `(N, ..., 1)`, or
+            one-hot; with multi_label 0 and 1 `(N, L)`.
         class_names: names of the classes. Defaults to those in y, in sorted order, or the class numbers.
+        multi_label: whether a row has several labels.
+        ignore_class: the id of positions that count nowhere.
+
+    Raises:
+        ValueError: for several outputs, labels that are none of this, fewer than two classes, and another number of rows.
     """
-    rows, labels = arrays_of(x, "x"), arrays_of(y, "y")
-    if not isinstance(labels, np.ndarray):
-        raise invalid("y", "hold one class a row", received="several outputs", remedy="Compare one output at a time.")
-    table, names = named_ids(labels, check_names(class_names), "y")
-    remedy = "Masks and several labels a row are not compared."
-    ids = class_ids(table, None if names is None else len(names), "y", remedy)
-    if names is None:
-        names = [
-            str(i) for i in range(table.shape[1] if table.ndim == 2 and table.shape[1] > 1 else int(ids.max()) + 1)
-        ]
+    rows, given = arrays_of(x, "x"), arrays_of(y, "y")
+    if not isinstance(given, np.ndarray):
+        raise invalid("y", "hold the labels of one output", received="several outputs", remedy=ONE_OUTPUT)
+    table, names = named_ids(given, check_names(class_names), "y")
+    check_ignored(ignore_class)
+    size = None if names is None else len(names)
+    if check_flag(multi_label, "multi_label"):
+        labels, classes = _several_labels(table, size)
+        ignore_class = _not_ignored(ignore_class, "with multi_label")
+    elif _holds_positions(table):
+        labels, classes = _ids_of_positions(table, size, ignore_class)
+    else:
+        labels, classes = _class_of_rows(table, size)
+        ignore_class = _not_ignored(ignore_class, "where a row has one class")
+    names = [str(i) for i in range(classes)] if names is None else names
     lengths = {len(leaf) for leaf in tree.flatten(rows)}
-    if lengths != {len(ids)}:
-        raise invalid("x", f"have as many rows as y, {len(ids)}", received=f"{sorted(lengths)} rows")
-    if len(names) < 2:
+    if lengths != {len(labels)}:
+        raise invalid("x", f"have as many rows as y, {len(labels)}", received=f"{sorted(lengths)} rows")
+    if len(names) < 2 and not multi_label:
         raise invalid("y", "hold at least two classes", received=shown(names))
-    return Data(rows, ids.astype(np.int32), list(names))
+    return Data(rows, labels, list(names), multi_label, ignore_class)
 
 
-def given_data(parts: dict, class_names: Sequence[str] | None = None) -> tuple[Data, Split]:
-    """Data given as `train=, validation=, test=`, each `(x, y)`, as one, and the rows of each part."""
+def _class_of_rows(table, size):
+    remedy = "For several labels a row pass multi_label=True."
+    ids = class_ids(table, size, "y", remedy)
+    columns = table.shape[1] if table.ndim == 2 and table.shape[1] > 1 else int(ids.max()) + 1
+    return ids.astype(np.int32), columns
+
+
+def _several_labels(table, size):
+    if table.ndim != 2 or table.dtype.kind not in "biuf" or not ((table == 0) | (table == 1)).all():
+        raise invalid("y", "hold 0 and 1 in the shape (N, L) with multi_label", received=f"shape {table.shape}")
+    if size not in (None, table.shape[1]):
+        raise invalid("y", f"have {size} columns, one a name", received=f"shape {table.shape}")
+    return table.astype(np.int32), table.shape[1]
+
+
+def _holds_positions(table):
+    """Whether labels are of positions: of three axes and more, or whole numbers `(N, T)` that are not 0 and 1."""
+    several = table.ndim == 2 and table.shape[1] > 1 and table.dtype.kind in "iu"
+    return table.ndim > 2 or (several and not ((table == 0) | (table == 1)).all())
+
+
+def _ids_of_positions(table, size, ignore_class):
+    if table.ndim > 2 and table.shape[-1] == 1:
+        table = table[..., 0]
+    elif table.ndim > 2 and ignore_class is None and looks_one_hot(table, None):
+        size, table = table.shape[-1], table.argmax(axis=-1)
+    counted = table[table != ignore_class] if ignore_class is not None else table.reshape(-1)
+    if not len(counted):
+        raise invalid("y", "hold a position that counts", received=f"ignore_class={ignore_class} alone")
+    check_ids(counted, size, "y")
+    return table.astype(np.int32), size or int(counted.max()) + 1
+
+
+def _not_ignored(ignore_class, where):
+    if ignore_class is not None:
+        raise invalid("ignore_class", f"be None {where}", ignore_class, "It is for masks: leave such rows out.")
+
+
+def given_data(parts: dict, class_names: Sequence[str] | None = None, **form: Any) -> tuple[Data, Split]:
+    """Data given as `train=, validation=, test=`, each `(x, y)`, as one, and the rows of each part; `form` as in `data_of`."""
     for name, part in parts.items():
         if not isinstance(part, (tuple, list)) or len(part) != 2:
             remedy = "Pass train=, validation= and test= together, and leave x and y out."
@@ -79,7 +212,7 @@ def given_data(parts: dict, class_names: Sequence[str] | None = None) -> tuple[D
     arrays = [(arrays_of(x, f"{name} x"), arrays_of(y, f"{name} y")) for name, (x, y) in parts.items()]
     x, y = (tree.map_structure(lambda *leaves: np.concatenate(leaves), *column) for column in zip(*arrays, strict=True))
     ends = np.cumsum([len(labels) for _, labels in arrays])
-    return data_of(x, y, class_names), Split(*np.split(np.arange(ends[-1]), ends[:-1]))
+    return data_of(x, y, class_names, **form), Split(*np.split(np.arange(ends[-1]), ends[:-1]))
 
 
 def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: float, seed: int) -> list[Split]:
@@ -101,14 +234,14 @@ def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: f
     check_number(validation, "validation", above=0, below=1)
     if groups is not None:
         groups = np.asarray(groups)
-        if groups.shape != data.y.shape:
+        if groups.shape != data.y.shape[:1]:
             raise invalid("groups", f"hold one group for each of {len(data.y)} rows", received=f"shape {groups.shape}")
     if isinstance(splits, (int, np.integer)):
         check_whole(splits, "splits", 1)
         check_number(test, "test", above=0, below=1 - validation)
-        pairs = _shuffled(data.y, groups, splits, test, seed, "test")
+        pairs = _shuffled(data.strata, groups, splits, test, seed, "test")
     else:
-        pairs = _of_splitter(data.y, groups, splits)
+        pairs = _of_splitter(data.strata, groups, splits)
     found = []
     for i, (rest, held_out) in enumerate(pairs):
         rest = np.asarray(rest)
@@ -116,7 +249,7 @@ def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: f
         if share >= 1:
             raise invalid("validation", "leave rows to train on", validation)
         parts = None if groups is None else groups[rest]
-        (train, validate), *_ = _shuffled(data.y[rest], parts, 1, share, seed + i, "validation")
+        (train, validate), *_ = _shuffled(data.strata[rest], parts, 1, share, seed + i, "validation")
         split = Split(np.sort(rest[train]), np.sort(rest[validate]), np.sort(np.asarray(held_out)))
         _check_classes(data, split, i)
         found.append(split)
@@ -159,8 +292,10 @@ def _of_splitter(y, groups, splits):
 
 
 def _check_classes(data, split, i):
-    missing = [data.class_names[c] for c in np.setdiff1d(np.arange(len(data.class_names)), data.y[split.train])]
+    lacking = data.counts(split.train) == 0
+    missing = [data.class_names[c] for c in np.flatnonzero(lacking if lacking.ndim == 1 else lacking.any(axis=1))]
     if missing:
+        rows = "with and without each label" if data.multi_label else "of every class"
         remedy = "Merge the smallest classes, or choose other splits."
         received = f"none of {shown(missing)} in split {i + 1}"
-        raise invalid("y", "leave training rows of every class in each split", received=received, remedy=remedy)
+        raise invalid("y", f"leave training rows {rows} in each split", received=received, remedy=remedy)

@@ -11,6 +11,8 @@ import numpy as np
 from keras_imbalance.comparison.store import Store
 from keras_imbalance.comparison.training import Task, Trained, train
 
+KEPT = " (of an earlier run; retry_failed=True trains it again)"
+
 
 @dataclass
 class Clock:
@@ -46,9 +48,9 @@ class Clock:
         """Seconds that so many trainings will take."""
         return float(np.mean(self.spent)) * trainings / self.jobs if self.spent else 0.0
 
-    def tell(self, task: Task, trained: Trained, said: str, trainings_left: int) -> None:
+    def tell(self, task: Task, trained: Trained, said: str, trainings_left: int, stored: bool = False) -> None:
         """One line of progress."""
-        told = trained.error or said
+        told = f"{trained.error}{KEPT if stored else ''}" if trained.error else said
         line = f"split {task.number + 1} - {task.method.name} - {told} - {trained.seconds:.1f} s"
         self.say(f"{line} - about {duration(self.needs(trainings_left))} left" if trainings_left else line)
 
@@ -60,7 +62,7 @@ class Clock:
 
 
 def carry_out(tasks: list[Task], store: Store, clock: Clock, skip: Callable[[Task], bool]) -> Iterator:
-    """Trains what is not on disk; gives each task with what was found, in the order in which they end.
+    """Trains what is not on disk; gives each task, what was found, and whether on disk, in the order in which they end.
 
     Args:
         tasks: what to train.
@@ -75,14 +77,14 @@ def carry_out(tasks: list[Task], store: Store, clock: Clock, skip: Callable[[Tas
             waiting.append(task)
         else:
             clock.count(found, stored=True)
-            yield task, found
+            yield task, found, True
     for task in waiting:
         task.until = clock.until
     for task, trained in _in_turn(waiting, skip) if clock.jobs == 1 else _side_by_side(waiting, clock.jobs):
         if trained is not None:
             store.save(task, trained)
             clock.count(trained, stored=False)
-            yield task, trained
+            yield task, trained, False
 
 
 def _in_turn(tasks, skip):

@@ -52,22 +52,22 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
     decision gives probabilities, as it gives them. Validation rows are weighted to the shares of use, where these were given.
     """
     run.output_prior = trained.output_prior
-    labels = run.data.y[run.split.validation]
-    validation, test = trained.validation, trained.test
+    labels, test_labels = (run.data.labels(rows) for rows in (run.split.validation, run.split.test))
+    validation = run.data.scored(run.split.validation, trained.validation)
+    test = run.data.scored(run.split.test, trained.test)
     if method.decide is None:
-        decided = [p.argmax(axis=1) for p in (validation, test)]
-        parts = [(labels, validation, decided[0]), (run.data.y[run.split.test], test, decided[1])]
+        decided = [_likeliest(run, p) for p in (validation, test)]
     else:
-        held_out = _held_out(method, run, validation, labels)
         rule = _quietly(method.decide, run, validation, labels)
-        parts = [(labels, validation, held_out), (run.data.y[run.split.test], test, np.asarray(rule(test)))]
+        decided = [_held_out(method, run, validation, labels), np.asarray(rule(test))]
+    parts = zip((labels, test_labels), (validation, test), decided, strict=True)
     weights = [run.weights_of_use(labels), np.ones(len(test))]
     return Scored(*(_scores(run, *part, own) for part, own in zip(parts, weights, strict=True)))
 
 
 def _held_out(method, run, probabilities, labels):
     """Decisions of rows that tuning did not see: each part is decided by what was tuned on the others."""
-    part_of = folds(labels, FOLDS, run.seed)
+    part_of = _row_folds(run)[run.data.row_of(run.split.validation)]
     decided: np.ndarray | None = None
     for part in np.unique(part_of):
         inside = part_of == part
@@ -76,6 +76,18 @@ def _held_out(method, run, probabilities, labels):
         decided = np.empty((len(labels), *found.shape[1:]), found.dtype) if decided is None else decided
         decided[inside] = found
     return decided
+
+
+def _row_folds(run):
+    """The part of each validation row: the positions of one mask are never tuned on and scored."""
+    return folds(run.data.row_class[run.split.validation], FOLDS, run.seed)
+
+
+def parts_with(run: Run) -> np.ndarray:
+    """In how many of the parts of the validation rows each class is, int `(C,)`; of labels, both with and without."""
+    parts = _row_folds(run)
+    found = np.array([run.data.counts(run.split.validation[parts == part]) > 0 for part in np.unique(parts)])
+    return (found.all(axis=-1) if run.data.multi_label else found).sum(axis=0)
 
 
 def folds(labels: np.ndarray, parts: int, seed: int) -> np.ndarray:
@@ -102,38 +114,73 @@ def _quietly(decide, run, probabilities, labels):
         return decide(run, probabilities, labels)
 
 
+def _likeliest(run, probabilities):
+    """The class of the largest probability, or the labels above 0.5."""
+    return (probabilities > 0.5).astype(np.int64) if run.data.multi_label else probabilities.argmax(axis=-1)
+
+
 def _scores(run, labels, probabilities, decided, weights):
-    if decided.ndim == 2:
-        probabilities, decided = decided, decided.argmax(axis=1)
-        natural = probabilities
+    several = run.data.multi_label
+    if decided.dtype.kind == "f" if several else decided.ndim == 2:
+        natural, decided = decided, _likeliest(run, decided)
     else:
-        natural = correct_prior(probabilities, run.output_prior, run.true_prior)
+        natural = correct_prior(probabilities, run.output_prior, run.true_prior, multi_label=several)
+    found = (_of_labels if several else _of_classes)(run, labels, natural, decided, weights)
+    return {name: float(value) for name, value in found.items()}
+
+
+def _of_classes(run, labels, natural, decided, weights):
+    """Scores of one class a row or position."""
     counts = functional.confusion_matrix(labels, decided, num_classes=run.num_classes, weights=weights)
     present = functional.support(counts) > 0
+    rankable = np.flatnonzero(present & (np.bincount(labels, minlength=run.num_classes) < len(labels)))
     found = {
         "macro_recall": functional.balanced_accuracy(counts),
-        "macro_f1": functional.macro_mean(functional.f_beta(counts), counts),
-        "macro_precision": functional.macro_mean(functional.precision(counts), counts),
-        "worst_recall": functional.recall(counts)[present].min(),
-        **_of_ranking(labels, natural, present, weights),
+        **_of_counts(counts, present),
+        **_of_ranking([(labels == c, natural[:, c]) for c in rankable], weights),
         "log_loss": -np.average(np.log(np.maximum(natural[np.arange(len(labels)), labels], SMALLEST)), weights=weights),
         "calibration_error": calibration_error(labels, natural, weights=weights),
     }
     if run.cost_matrix is not None:
         found["cost"] = functional.expected_cost(counts, run.cost_matrix)
-    return {name: float(value) for name, value in found.items()}
+    return found
 
 
-def _of_ranking(labels, probabilities, present, weights):
-    """Means over the classes that have rows and do not have all of them."""
+def _of_labels(run, labels, natural, decided, weights):
+    """Scores of several labels a row, means over the labels; recall is that of rows with and without a label."""
+    counts = functional.label_matrices(labels, decided, weights=np.broadcast_to(weights[:, None], labels.shape))
+    held = counts.sum(axis=-1) > 0  # (L, 2), whether there are rows without and with a label
+    sides = functional.recall(functional.each_label(functional.tally(counts)))
+    pairs = np.stack([1 - natural, natural], axis=-1)
+    true = np.maximum(np.take_along_axis(pairs, labels[..., None], axis=-1)[..., 0], SMALLEST)
+    errors = [
+        calibration_error(*column, weights=weights) for column in zip(labels.T, np.moveaxis(pairs, 1, 0), strict=True)
+    ]
+    return {
+        "macro_recall": np.mean([side[there].mean() for side, there in zip(sides, held, strict=True)]),
+        **_of_counts(counts, held[:, 1]),
+        **_of_ranking([(labels[:, c], natural[:, c]) for c in np.flatnonzero(held.all(axis=1))], weights),
+        "log_loss": -np.average(np.log(true).mean(axis=1), weights=weights),
+        "calibration_error": np.mean(errors),
+    }
+
+
+def _of_counts(counts, present):
+    """Means over the classes, or labels, and the lowest recall of those that have rows."""
+    return {
+        "macro_f1": functional.macro_mean(functional.f_beta(counts), counts),
+        "macro_precision": functional.macro_mean(functional.precision(counts), counts),
+        "worst_recall": functional.recall(counts)[present].min() if present.any() else np.nan,
+    }
+
+
+def _of_ranking(columns, weights):
+    """Means over columns of labels and probabilities."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 
-    classes = np.flatnonzero(present & (np.bincount(labels, minlength=len(present)) < len(labels)))
     functions = {"average_precision": average_precision_score, "auc": roc_auc_score}
     return {
-        name: np.mean([function(labels == c, probabilities[:, c], sample_weight=weights) for c in classes])
-        if len(classes)
-        else np.nan
+        name: np.mean([function(*column, sample_weight=weights) for column in columns]) if columns else np.nan
         for name, function in functions.items()
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import check_one_of, class_weights, invalid
+from keras_imbalance._core import check_one_of, class_weights, invalid, shown
 from keras_imbalance._keras import (
     Model,
     as_array,
@@ -21,11 +21,12 @@ from keras_imbalance._keras import (
 )
 from keras_imbalance.callbacks import DeferredReweighting
 from keras_imbalance.comparison.method import Method, Run
-from keras_imbalance.comparison.rows import Data, Split, take
+from keras_imbalance.comparison.rows import ONE_OUTPUT, Data, Split, take
 from keras_imbalance.losses import ClassBalancedLoss, LDAMLoss, LogitAdjustedLoss
 
 EMA_MOMENTUM = 0.98
 PREDICTED = 1024  # rows at a time
+MOST_VALUES = 2**22  # at a time, of rows of many values, such as images
 CLOSE = 1e-3
 # On CPU compiling a small step with XLA takes longer than it saves; JAX is slow without.
 JIT = "auto" if keras.backend.backend() == "jax" else False
@@ -51,7 +52,7 @@ class Task:
 
 @dataclass
 class Trained:
-    """Probabilities `(N, C)` of validation and test rows, the class shares they speak for, seconds; or why there are none."""
+    """Probabilities `(N, ..., C)` of validation and test rows, the shares they speak for, seconds; or why there are none."""
 
     validation: Any = None
     test: Any = None
@@ -84,8 +85,20 @@ def _trained(task):
     test = predict(take(run.data.x, run.split.test))
     for probabilities in (validation, test):
         if not np.isfinite(probabilities).all():
-            raise ValueError("the outputs of the trained net are NaN or infinite")
+            raise ValueError(f"the outputs of the trained net are NaN or infinite{_gaps(run.x)}")
     return Trained(validation, test, np.asarray(prior, dtype=np.float64))
+
+
+def _gaps(x):
+    """What may be the reason of NaN: gaps in the features."""
+    columns = x if isinstance(x, dict) else {"x": x}
+    gaps = [str(name) for name, column in columns.items() if _has_nan(column)]
+    return f"; x holds NaN in {shown(gaps)}, which the net must fill" if gaps else ""
+
+
+def _has_nan(column):
+    leaves = [np.asarray(leaf) for leaf in tree.flatten(column)]
+    return any(leaf.dtype.kind == "f" and np.isnan(leaf).any() for leaf in leaves)
 
 
 def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
@@ -94,7 +107,9 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
     model, optimizer = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     if not isinstance(model, Model) or not has_graph(model) or len(model.outputs) != 1:
         requirement = "give a functional or sequential model with keras.Input and one output, or (model, optimizer)"
-        raise invalid("build_model", requirement, received=f"{type(model).__name__}")
+        outputs = len(model.outputs) if isinstance(model, Model) and has_graph(model) else 1
+        received = type(model).__name__ if outputs == 1 else f"a model of {outputs} outputs"
+        raise invalid("build_model", requirement, received=received, remedy="" if outputs == 1 else ONE_OUTPUT)
     if model.compiled:
         remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."
         raise invalid("build_model", "give a model that is not compiled", received=model.name, remedy=remedy)
@@ -103,8 +118,14 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
     return model, optimizer
 
 
-def check_logits(model: Any, x: Any, num_classes: int) -> None:
-    """Raises unless the model gives `(N, C)` logits, or one where there are two classes."""
+def check_logits(model: Any, x: Any, data: Data) -> None:
+    """Raises unless the model gives logits `(N, C)`, of masks `(N, ..., C)`, or one where there are two classes.
+
+    Args:
+        model: the net.
+        x: a few rows.
+        data: all rows, with their labels.
+    """
     try:
         outputs = outputs_of(model, x)
     except Exception as error:  # every layer and backend has its own
@@ -112,15 +133,24 @@ def check_logits(model: Any, x: Any, num_classes: int) -> None:
             "A frame with a column of text comes as a dict of columns: give the net an Input of that name for each."
         )
         raise invalid("build_model", "give a net that takes rows of x", received=str(error), remedy=remedy) from error
-    if outputs.ndim != 2 or outputs.shape[1] not in ((1, 2) if num_classes == 2 else (num_classes,)):
-        requirement = f"give logits of shape (N, {num_classes})"
-        raise invalid("build_model", requirement, received=f"outputs of shape {outputs.shape}")
+    _check_shape(outputs, data)
     activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
-    sums_to_one = outputs.shape[1] > 1 and (outputs >= 0).all() and np.allclose(outputs.sum(axis=1), 1, atol=1e-3)
+    sums_to_one = outputs.shape[-1] > 1 and (outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3)
     if activation in ("softmax", "sigmoid") or sums_to_one:
         remedy = "End it in Dense(num_classes) without an activation: losses and priors need logits."
         received = f"probabilities ({activation or 'rows sum to 1'})"
         raise invalid("build_model", "give logits", received=received, remedy=remedy)
+
+
+def _check_shape(outputs, data):
+    classes = len(data.class_names)
+    positions = () if data.multi_label else data.y.shape[1:]
+    # Keras's binary cross-entropy ignores no class.
+    one_will_do = classes == 2 and not data.multi_label and data.ignore_class is None
+    expected = [(len(outputs), *positions, channels) for channels in ((1, 2) if one_will_do else (classes,))]
+    if outputs.shape not in expected:
+        shape = ", ".join(["N", *map(str, expected[-1][1:])])
+        raise invalid("build_model", f"give logits of shape ({shape})", received=f"outputs of shape {outputs.shape}")
 
 
 def head_of(model: Any, head: str | None) -> str | None:
@@ -159,7 +189,8 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     if taken != run.steps:
         raise ValueError(f"every method must take {run.steps} steps, and this one took {taken}")
     scale = float(loss.scale) if isinstance(loss, LDAMLoss) else 1.0
-    return lambda rows: probabilities_of(run.model, rows, scale), _output_prior(run, loss, callbacks, weights)
+    several = run.data.multi_label
+    return lambda rows: probabilities_of(run.model, rows, scale, several), _output_prior(run, loss, callbacks, weights)
 
 
 def steps_of(model: Any) -> int:
@@ -175,17 +206,21 @@ def outputs_of(model: Any, x: Any) -> np.ndarray:
     leaves = [np.asarray(leaf) for leaf in tree.flatten(x)]
     if any(leaf.dtype.kind not in "biuf" for leaf in leaves):
         return as_array(model.predict(x, batch_size=PREDICTED, verbose=0))
-    batches = (take(x, slice(start, start + PREDICTED)) for start in range(0, len(leaves[0]), PREDICTED))
+    values = sum(leaf.size for leaf in leaves) // max(len(leaves[0]), 1)
+    rows = max(1, min(PREDICTED, MOST_VALUES // max(values, 1)))
+    batches = (take(x, slice(start, start + rows)) for start in range(0, len(leaves[0]), rows))
     return np.concatenate([as_array(ops.convert_to_numpy(model(batch, training=False))) for batch in batches])
 
 
-def probabilities_of(model: Any, x: Any, scale: float = 1.0) -> np.ndarray:
-    """Softmax, or the pair of a sigmoid, of the model's logits times `scale`, float64 `(N, C)`."""
+def probabilities_of(model: Any, x: Any, scale: float = 1.0, multi_label: bool = False) -> np.ndarray:
+    """Softmax, the pair of a sigmoid, or with multi_label sigmoids, of the model's logits times `scale`, `(N, ..., C)`."""
     logits = scale * outputs_of(model, x).astype(np.float64)
-    if logits.shape[1] == 1:
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    if multi_label:
+        return np.exp(-np.logaddexp(0, -logits))
+    if logits.shape[-1] == 1:
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=-1)
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _with_head(run, make):
@@ -214,8 +249,8 @@ def _resampled(run, sampler):
     """A sampler of the rows that one of imbalanced-learn gives, with epochs of as many rows as the training rows."""
     from sklearn.base import clone
 
-    if not isinstance(run.x, np.ndarray):
-        raise ValueError("samplers of imbalanced-learn take one array of features")
+    if not isinstance(run.x, np.ndarray) or not run.data.one_class:
+        raise ValueError("samplers of imbalanced-learn take one array of features and one class a row")
     sampler = clone(sampler)
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=run.seed)
@@ -228,29 +263,48 @@ def _resampled(run, sampler):
 
 def _refuse_double_correction(run, loss, callbacks, weights):
     """Raises for two corrections of the class shares, by loss and sampler or by weights and either."""
-    drawn = run.prior if run.sampler is None else run.sampler.distribution
-    resampled = not np.allclose(drawn, run.prior, atol=CLOSE)
+    natural = run.prior if run.data.one_class else _row_shares(run)
+    drawn = natural if run.sampler is None else run.sampler.distribution
+    resampled = not np.allclose(drawn, natural, atol=CLOSE)
     deferred = any(isinstance(callback, DeferredReweighting) for callback in callbacks)
     counted = isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)) and not deferred
     shares: Any = loss.class_shares() if counted else None
-    natural = counted and np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
-    found = {"a sampler": resampled, type(loss).__name__: natural, "class_weight": weights is not None}
+    of_data = counted and np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
+    found = {"a sampler": resampled, type(loss).__name__: of_data, "class_weight": weights is not None}
     parts = [name for name, corrects in found.items() if corrects]
     if len(parts) > 1:
         twice = f"{' and '.join(parts)} correct the class shares twice"
         raise ValueError(f"{twice}; use one, or the matched pair: LogitAdjustedLoss(run.sampler)")
 
 
+def _row_shares(run):
+    """The share of each row class among the training rows."""
+    return np.bincount(run.row_classes, minlength=len(run.data.row_class_names)) / len(run.row_classes)
+
+
 def _output_prior(run, loss, callbacks, weights):
     """The class shares that the outputs speak for: those of the loss, or drawn shares times class weights."""
     if isinstance(loss, LogitAdjustedLoss):
         return loss.output_prior
-    drawn = run.prior if run.sampler is None else run.sampler.drawn_prior
-    acting = np.ones(run.num_classes) if weights is None else np.array([weights[i] for i in range(run.num_classes)])
+    drawn = run.prior if run.sampler is None else _drawn_shares(run)
+    acting = np.ones_like(drawn) if weights is None else np.array([weights[i] for i in range(run.num_classes)])
     deferred = [callback for callback in callbacks if isinstance(callback, DeferredReweighting)]
     if deferred and deferred[0].start_epoch < run.epochs:
-        acting = class_weights(run.class_counts, scheme=deferred[0].scheme, beta=deferred[0].beta)
+        rows = run.class_counts.reshape(-1, run.class_counts.shape[-1])
+        acting = np.reshape(
+            [class_weights(row, scheme=deferred[0].scheme, beta=deferred[0].beta) for row in rows], drawn.shape
+        )
     elif isinstance(loss, ClassBalancedLoss):
         acting = np.asarray(loss.class_weights, dtype=np.float64)
     shares = drawn * acting
-    return shares / shares.sum()
+    return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def _drawn_shares(run):
+    """The shares of the classes in what the last epoch drew; of masks and labels through the rows of each row class."""
+    drawn = run.sampler.drawn_prior
+    if run.data.one_class:
+        return drawn
+    times = drawn / np.maximum(np.bincount(run.row_classes, minlength=len(drawn)), 1)  # how often each of its rows
+    counts = sum(times[i] * run.data.counts(run.split.train[run.row_classes == i]) for i in np.unique(run.row_classes))
+    return counts / counts.sum(axis=-1, keepdims=True)

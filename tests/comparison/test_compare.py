@@ -217,6 +217,37 @@ def test_an_interrupted_comparison_goes_on_and_gives_the_same_table(tmp_path):
         run([], tmp_path)
 
 
+def test_what_failed_is_kept_with_its_reason_and_tried_again_when_something_changes(tmp_path, capsys):
+    x, y = drawn(COUNTS, 0)
+
+    def breaking(run):
+        raise RuntimeError("no memory")
+
+    def mended(run):
+        return bayes(run)
+
+    def compared(train, **options):
+        methods = [PLAIN, Method("other", train=train)]
+        found = compare_methods(net, x, y, methods=methods, splits=2, epochs=1, directory=tmp_path, **options)
+        return found, capsys.readouterr().out
+
+    first, said = compared(breaking)
+    assert first.reasons == {"other": "failed in split 1: RuntimeError: no memory"}
+    assert "earlier run" not in said
+    again, said = compared(breaking)
+    assert again.reasons == first.reasons
+    assert "no memory (of an earlier run; retry_failed=True trains it again)" in said
+    assert again.table() == first.table()
+    kept = sorted(path.name for path in tmp_path.glob("*.json"))
+    assert len(kept) == 1  # the second split was not begun
+    _, said = compared(breaking, retry_failed=True)
+    assert "earlier run" not in said
+    solved, _ = compared(mended)  # other code, so that it is tried again
+    assert not solved.reasons
+    assert solved.seconds["other"].shape == (2,)
+    assert not list(tmp_path.glob("*.json"))
+
+
 def test_a_time_limit_drops_the_worse_half_and_says_when(capsys):
     x, y = drawn(COUNTS, 0)
 
@@ -316,9 +347,12 @@ def test_every_method_trains_the_same_net_for_as_many_steps(trained):
 def test_the_table_the_frame_and_the_page_say_the_same(trained):
     found, _ = trained
     text, frame, page = found.table(), found.to_frame(), found._repr_html_()
+    heads = " ".join(line for line in text.splitlines() if line.startswith("method"))
     for title in ("macro recall", "macro F1", "worst recall", "log loss", "calibr. error", "cost", "above plain"):
-        assert title in text
-        assert title in page
+        assert heads.count(title) == page.count(f"<th>{title}") == 1
+    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, found.table(width=60).splitlines())) <= 60
+    assert len(found.table(width=1000).split("\n\n")) == 2  # the head, and the rows
     for name in found.test:
         line = next(line for line in text.splitlines() if line.startswith(f"{name}  "))
         assert f"{frame.loc[name, 'macro_recall']:.3f}" in line

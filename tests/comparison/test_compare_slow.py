@@ -69,18 +69,24 @@ from planted import bayes, drawn, net, COUNTS
 from keras_imbalance import Method, compare_methods
 
 def slow(run):
-    time.sleep({sleep})
+    time.sleep(float(sys.argv[1]))
     return bayes(run)
 
+def breaks(run):
+    time.sleep(float(sys.argv[1]))
+    raise RuntimeError("no memory")
+
 x, y = drawn(COUNTS, 0)
-found = compare_methods(net, x, y, methods=[Method("plain", train=slow)], splits=5, epochs=1, directory={folder!r})
+methods = [Method("plain", train=slow), Method("breaks", train=breaks)]
+found = compare_methods(net, x, y, methods=methods, splits=5, epochs=1, directory={folder!r})
+print(found.reasons)
 print(found.test["plain"]["macro_recall"].tolist())
 """
 
 
 def test_a_killed_comparison_goes_on(tmp_path):
     def command(sleep, folder):
-        return [sys.executable, "-c", CODE.format(here=str(HERE), sleep=sleep, folder=str(folder))]
+        return [sys.executable, "-c", CODE.format(here=str(HERE), folder=str(folder)), str(sleep)]
 
     killed = subprocess.Popen(command(1.5, tmp_path / "killed"), stdout=subprocess.DEVNULL)
     deadline = time.time() + 60
@@ -95,7 +101,9 @@ def test_a_killed_comparison_goes_on(tmp_path):
     whole = compare_methods(net, x, y, methods=[PLAIN], splits=5, epochs=1, verbose=0)
     lines = resumed.stdout.splitlines()
     assert lines[-1] == str(whole.test["plain"]["macro_recall"].tolist())
-    assert len(lines) == 6  # a line a training, and the scores
+    assert lines[-2] == str({"breaks": "failed in split 1: RuntimeError: no memory"})
+    assert sum("(of an earlier run" in line for line in lines) == 1
+    assert len(lines) == 8  # a line for each training, what failed among them, and what is printed
 
 
 def test_scores_are_the_same_however_trainings_are_spread():

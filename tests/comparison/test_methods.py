@@ -10,7 +10,7 @@ import keras_imbalance as ki
 from keras_imbalance import Method, compare_methods
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import DEFAULT, methods_of, weighted
-from keras_imbalance.comparison.code import code_of
+from keras_imbalance.comparison.code import code_of, context_of
 from keras_imbalance.comparison.method import Run
 from keras_imbalance.comparison.rows import Split, data_of
 from keras_imbalance.comparison.training import fitted
@@ -29,6 +29,15 @@ CONTEXT = {
     "prior": "ki.class_prior(class_counts)",
     "softmax": "keras.ops.softmax",
     "objective": "f1",
+    "several": "",
+    "ignored": "",
+    "loss_form": "from_logits=True",
+    "classes": "",
+    "counts": "ki.count_classes(y_train)",
+    "natural": "ki.class_prior(class_counts)",
+    "half_way": "ki.target_distribution(class_counts, 0.75)",
+    "likeliest": ".argmax(-1)",
+    "one_class": True,
 }
 
 
@@ -104,6 +113,23 @@ def test_the_code_makes_the_loss_that_is_compared(name, monkeypatch):
         run.sampler = DEFAULTS[name].sampler(run)
     assert names["loss"].get_config() == DEFAULTS[name].loss(run).get_config()
     assert names["decided"].shape == run.validation[1].shape
+
+
+def test_the_code_for_one_logit_decides_between_two_classes(monkeypatch):
+    x, y = drawn((900, 100), 0)
+    monkeypatch.setattr(keras.Model, "fit", lambda self, *data, **options: None)
+    run = run_of(x, y)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.set_weights([np.array([[1.0]]), np.array([-2.5])])
+    context = {**context_of(run, model, keras.optimizers.Adam()), "objective": "f1"}
+    names = {"build_model": lambda x: model, "x_train": run.x, "y_train": run.y, "x_validation": run.validation[0]}
+    exec(code_of(DEFAULTS["plain, adjusted afterwards"], context), names)
+    rare = 1 / (1 + np.exp(2.5 - run.validation[0][:, 0].astype(float)))
+    expected = rare / run.prior[1] > (1 - rare) / run.prior[0]
+    np.testing.assert_array_equal(names["decided"], expected)
+    assert 0 < expected.sum() < len(expected)
+    exec(code_of(DEFAULTS["plain"], context), names)
+    np.testing.assert_array_equal(names["decided"], rare > 0.5)
 
 
 @pytest.mark.parametrize("name", list(DEFAULTS))

@@ -54,8 +54,9 @@ def test_given_parts_become_one_with_the_rows_of_each():
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: data_of(X, np.zeros((100, 4, 4), int)), "Masks and several labels a row are not compared"),
-        (lambda: data_of(X, {"a": Y, "b": Y}), "`y` must hold one class a row"),
+        (lambda: data_of(X, np.zeros((100, 4, 4), int)), "`y` must hold at least two classes"),
+        (lambda: data_of(X, np.full((100, 3), 0.5)), "For several labels a row pass multi_label=True"),
+        (lambda: data_of(X, {"a": Y, "b": Y}), "`y` must hold the labels of one output"),
         (lambda: data_of(X[:9], Y), "`x` must have as many rows as y, 100"),
         (lambda: data_of(X, np.zeros(100, int)), "`y` must hold at least two classes"),
         (lambda: splits_of(0), "`splits` must be a whole number"),

@@ -1,6 +1,7 @@
 """The keys of the logs: nothing overwrites them in silence, and every callback of Keras can read them."""
 
 import csv
+import posixpath
 import re
 
 import numpy as np
@@ -321,7 +322,14 @@ def test_model_checkpoint(rows, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
 
 
-LOGGERS = re.compile(r"^[/\w.\- ]*$")  # what mlflow takes for the name of a metric
+# What mlflow's log_metrics takes for a name: these signs, and a path that names itself (mlflow/utils/validation.py,
+# https://github.com/mlflow/mlflow/blob/001cc178a1442b488da41853c497adc5285a284d/mlflow/utils/validation.py).
+LOGGERS = re.compile(r"^[/\w.\- ]*$")
+
+
+def logger_takes(key):
+    path = posixpath.normpath(key)
+    return LOGGERS.match(key) is not None and path == key and path != "." and not path.startswith(("..", "/"))
 
 
 @given(
@@ -333,9 +341,21 @@ def test_any_class_name_is_a_key_that_format_strings_and_loggers_take(names):
     keys = metric.class_keys("f1")
     assert len(set(keys)) == len(names)
     for i, key in enumerate(keys):
-        assert LOGGERS.match(key)
+        assert logger_takes(key)
         assert key.count("/") == 1
         assert f"{{{key}:.1f}}".format(**dict.fromkeys(keys, 0.25) | {key: i}) == f"{i}.0"
+
+
+def test_every_key_of_a_fit_is_one_that_loggers_take(rows):
+    model = softmax_model(metrics=[ki.PerClassReport(3, class_names=NAMES), ki.PerClassAUC(3, class_names=NAMES)])
+    sampler = ki.ArraySampler(*rows, class_names=NAMES, seed=0)
+    data = sampler.dataset() if keras.backend.backend() == "tensorflow" else sampler.py_dataset()
+    logger = ki.PerClassLogger(sampler=sampler)
+    history = model.fit(data, shuffle=False, validation_data=rows, callbacks=[logger], verbose=0).history
+    assert {key.split("/")[0] for key in history} >= {"sampling", "val_f1", "val_auc"}
+    assert [key for key in history if not logger_takes(key)] == []
+    assert not logger_takes("f1/a:b")
+    assert not logger_takes("f1/../b")
 
 
 def test_safe_names_are_kept():
