@@ -29,20 +29,10 @@ class PhasedTraining(ResumableCallback):
     whose layers are not those that trained before fit, `model.optimizer` is a copy that is built over what trains: callbacks
     reach the optimizer as `self.model.optimizer`. After fit it is the model's own again, with all that was learnt.
 
-    Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, under
-    weight decay, moving averages and BatchNormalization too, and finds its slots again when it trains again. Where the
-    optimizer averages weights (use_ema), a layer that freezes after it trained takes its average, as at the end of a fit.
-    When training ends, the target, the learning rate and the `trainable` flags are again what they were before it. After
-    a fit that was broken off, as by an interrupted cell, they are put back when a fit of the model with a PhasedTraining
-    begins.
-
-    A whole model that ModelCheckpoint saves in a phase has the flags and the optimizer of that phase. To go on from such a
-    file, load its weights into a model that was built anew, or use `BackupAndRestore` of this package.
-
-    ReduceLROnPlateau works with phases, since a number is set once, when its phase begins. LearningRateScheduler sets the rate
-    of every epoch by itself: leave it out, and give the phase `learning_rate` as a function of the epoch. SwapEMAWeights with
-    `swap_on_epoch=True` comes before phases that choose layers. Where a phase has a target, the class shares that an epoch drew
-    are in its logs as `sampling/{class}`.
+    Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, and
+    finds its slots again when it trains again. When training ends, the target, the learning rate and the `trainable` flags
+    are again what they were before it. The guide on callbacks says what holds with moving averages, ModelCheckpoint,
+    ReduceLROnPlateau and SwapEMAWeights; leave LearningRateScheduler out, and give a phase `learning_rate` as a function.
 
     Args:
         phases: `Phase`s in the order of their `start_epoch`s.

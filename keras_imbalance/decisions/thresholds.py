@@ -160,7 +160,8 @@ def tune_thresholds(
             least rows with and without it).
         probabilities: `(N, C)`, rows that sum to 1; of one sigmoid `(N,)` or `(N, 1)`; with multi_label any in [0, 1]. Axes in
             between are positions.
-        objective: one of the following; of a sigmoid the score of class 1 (of each label), of a softmax the mean over classes.
+        objective: one of the following, "f1" by default; of a sigmoid the score of class 1 (of each label), of a softmax the
+            mean over classes.
 
             - "f1", "fbeta" (with `beta`), "balanced_accuracy", "mcc" (Matthews' correlation)
             - "recall_at_precision": the highest recall with a precision of `at` or more; "precision_at_recall": the reverse.
@@ -168,7 +169,6 @@ def tune_thresholds(
             - "cost": mean of cost_matrix[true, predicted], minimised
             - a function of confusion matrices `(..., C, C)`, `(..., 2, 2)` for sigmoids, that gives one number for each,
               `(...)`, the larger the better. Row = true class, column = decision.
-            Defaults to "f1".
         at: for "recall_at_precision" and "precision_at_recall": what must be reached, in (0, 1].
         beta: for "fbeta": what recall counts against precision, positive.
         cost_matrix: for "cost": `(C, C)`, `(2, 2)` for sigmoids; row = true class, column = decision.

@@ -38,24 +38,15 @@ STATE_KEYS = ("seed", "epoch_size", "epoch", "counts", "whole", "owed", "source"
 class StreamSampler(LiveDistribution):
     """Repeats and drops rows of a stream so that its classes follow a target distribution.
 
-    The stream is read block by block; the copies of a block are shuffled among each other. Memory holds two blocks and a few
-    batches, however rare or absent a class is. Shuffle the source where its classes come sorted. A batch has the classes that
-    its block has: with one row in 10,000 there are batches without it.
+    A batch has the classes that its block of the stream has, so shuffle a source whose classes come sorted; with one row in
+    10,000 there are batches without it. Memory holds two blocks (`block_bytes`) and a few batches.
 
-    By default an epoch is one pass of the source. A row of class c is passed on `target_c / prior_c` times on average, so the
-    stream keeps its length, and totals stay within one row of what the shares ask.
+    By default an epoch is one pass of the source: a row of class c is passed on `target_c / prior_c` times on average. With
+    `epoch_size` an epoch is that many rows, and the next one goes on in the stream where it was; a source that ends begins
+    anew. Either way the totals are within a row of the target. What a class is owed at the end of an epoch goes to the next.
 
-    With `epoch_size` an epoch is that many rows, and the next one goes on in the stream where it was; a source that ends
-    begins anew. So repeated and endless sources have epochs of known length, and the totals of each epoch are within a row of
-    its target, as long as its blocks have rows of every class. What a class is owed at the end of an epoch goes to the next.
-
-    `target` may be set at any time and takes effect when the next epoch begins. An epoch counts once its second batch is asked
-    for, or its last (from its ninth batch on where `dataset()` is called within `strategy.scope()`): see `ArraySampler`. What a
-    look at the first batch read is given again. Several iterations at once share the rows of the stream, with `epoch_size`.
-
-    The source may come from a tf.data service, `rows.apply(tf.data.experimental.service.distribute(...))`, which hands rows out
-    in no fixed order, so that a seed fixes no batches then. The other way round is refused ("PyFunc is stateful"):
-    `sampler.dataset()` runs in the process of the sampler alone.
+    `target` may be set at any time and takes effect when the next epoch begins; when an iteration counts as an epoch, see
+    `ArraySampler`. `sampler.dataset()` cannot be sent through a tf.data service; the source may come from one.
 
     Args:
         dataset: a `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, of rows or of batches, which may be ragged in one
