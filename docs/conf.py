@@ -15,7 +15,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 from pages import docstring_in_rst, example_page, gallery, hidden_toctrees, scripts, toctree
 
-from keras_imbalance import __version__
+from keras_imbalance import ROOM_OF, __version__
 
 project = "keras_imbalance"
 version = release = __version__
@@ -41,10 +41,20 @@ templates_path = [str(ROOT / "docs" / "_templates")]
 
 autodoc_typehints = "none"  # what an argument may be stands under Args
 autodoc_inherit_docstrings = False  # what Keras says of its own methods is not repeated
-autosummary_imported_members = True
+# Methods that a user calls. What only a subclass is to know stands on the pages of the classes that are meant to be one's base.
+autosummary_context = {
+    "without_members": [name for name, room in ROOM_OF.items() if room in ("losses", "callbacks")],
+    "not_of_ours": (
+        "Loss KerasSaveable Metric Callback Layer Operation PyDataset SKLearnClassifier BaseEstimator ClassifierMixin tuple"
+    ).split(),
+    "for_subclasses": (
+        "average_keys batch_of check_log_keys class_keys class_scores class_values confusion excluded exact_scores "
+        "get_metadata_routing log_keys logged_classes monitored_keys on_logits set_score_request sets_flags sets_rate "
+        "tell_wrong training unsuited value"
+    ).split(),
+}
 maximum_signature_line_length = 80
-napoleon_custom_sections = ["Input shape"]
-napoleon_use_ivar = True
+napoleon_custom_sections = ["Input shape", ("Attributes", "params_style")]
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 

@@ -49,7 +49,8 @@ def _marked(code):
     inner = code.strip("`")
     if code.startswith("``") or not NAME.fullmatch(inner):
         return f"``{' '.join(inner.split())}``\0"
-    return f":py:obj:`{inner}`\0"
+    anywhere = "." if inner[0].isupper() and "." not in inner else ""  # a class, in whichever room it is
+    return f":py:obj:`{anywhere}{inner}`\0"
 
 
 def _plain(text):

@@ -40,7 +40,7 @@ def test_code_of_a_docstring_is_code_and_its_other_signs_mean_themselves():
         "Reference: Lin, https://arxiv.org/abs/1708.02002",
     ]
     assert pages.docstring_in_rst(lines) == [
-        r"w_j / \|\|w_j\|\|^tau and N \* 2, of :py:obj:`FocalLoss` and :py:obj:`Phase`\ s of ``(N, C)``; see ``a b``.",
+        r"w_j / \|\|w_j\|\|^tau and N \* 2, of :py:obj:`.FocalLoss` and :py:obj:`.Phase`\ s of ``(N, C)``; see ``a b``.",
         "",
         "::",
         "",
