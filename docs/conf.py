@@ -44,14 +44,11 @@ autodoc_inherit_docstrings = False  # what Keras says of its own methods is not 
 # Methods that a user calls. What only a subclass is to know stands on the pages of the classes that are meant to be one's base.
 autosummary_context = {
     "without_members": [name for name, room in ROOM_OF.items() if room in ("losses", "callbacks")],
-    "not_of_ours": (
-        "Loss KerasSaveable Metric Callback Layer Operation PyDataset SKLearnClassifier BaseEstimator ClassifierMixin tuple"
-    ).split(),
-    "for_subclasses": (
-        "average_keys batch_of check_log_keys class_keys class_scores class_values confusion excluded exact_scores "
-        "get_metadata_routing log_keys logged_classes monitored_keys on_logits set_score_request sets_flags sets_rate "
-        "tell_wrong training unsuited value"
-    ).split(),
+    "not_of_ours": "Loss, KerasSaveable, Metric, Callback, Layer, Operation, PyDataset, SKLearnClassifier, "
+    "BaseEstimator, ClassifierMixin, tuple",
+    "for_subclasses": "average_keys, batch_of, check_log_keys, class_keys, class_scores, class_values, confusion, excluded, "
+    "exact_scores, get_metadata_routing, log_keys, logged_classes, monitored_keys, on_logits, set_score_request, "
+    "sets_flags, sets_rate, tell_wrong, training, unsuited, value",
 }
 maximum_signature_line_length = 80
 napoleon_custom_sections = ["Input shape", ("Attributes", "params_style")]
