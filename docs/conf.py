@@ -84,7 +84,7 @@ def read(app, docname, source):
     if os.fspath(app.env.doc2path(docname)).endswith(".py"):
         source[0] = example_page(ROOT / f"{docname}.py")
     if docname == "examples/README":
-        names = ["data/README", *(script.stem for script in scripts(ROOT / "examples"))]
+        names = ["The data <data/README>", *(script.stem for script in scripts(ROOT / "examples"))]
         source[0] += gallery(ROOT / "examples") + toctree("Scripts", names)
     if docname == "docs/guides/index":
         notebooks = sorted(path.stem for path in (ROOT / "docs" / "notebooks").glob("*.ipynb"))

@@ -1,6 +1,6 @@
 """Runs the examples and keeps what they print and draw for the site: python docs/examples.py [NAME ...]
 
-The lines of single epochs are left out, and pictures have 256 colours.
+The lines of single epochs and trainings are left out, and pictures have 256 colours.
 """
 
 import re
@@ -13,7 +13,7 @@ from pages import SHOWN, scripts
 from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-OF_AN_EPOCH = re.compile(r"(Epoch \d+/\d+$|\s*\d+/\d+ - |Wrote )")
+OF_AN_EPOCH = re.compile(r"(Epoch \d+/\d+$|\s*\d+/\d+ - |split \d+ - |Wrote )")
 WIDTH = 1000
 
 

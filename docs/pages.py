@@ -79,7 +79,8 @@ def example_page(script: Path) -> str:
     parts = [f"# {script.name}", first, rest.strip("\n")]
     printed = SHOWN / f"{script.stem}.txt"
     if printed.exists():
-        parts += ["## What it prints", _fenced(printed.read_text(encoding="utf-8"), "text")]
+        parts += ["## What it prints", "In one run; times depend on the machine."]
+        parts.append(_fenced(printed.read_text(encoding="utf-8"), "text"))
     parts += [f"![What {script.name} draws](/{_in_root(picture, script)})" for picture in pictures_of(script)]
     code = "\n".join(source.splitlines()[module.body[0].end_lineno :]).strip("\n")
     return "\n\n".join([*parts, "## Code", _fenced(code, "python")]) + "\n"
