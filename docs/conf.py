@@ -13,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-from pages import docstring_in_rst, example_page, gallery, hidden_toctrees, scripts, toctree
+from pages import cards, docstring_in_rst, example_page, gallery, hidden_toctrees, scripts, toctree
 
 from keras_imbalance import ROOM_OF, __version__
 
@@ -86,6 +86,8 @@ def read(app, docname, source):
     if docname == "examples/README":
         names = ["The data <data/README>", *(script.stem for script in scripts(ROOT / "examples"))]
         source[0] += gallery(ROOT / "examples") + toctree("Scripts", names)
+    if docname == "docs/index":
+        source[0] += cards((ROOT / "docs" / "guides" / "index.md").read_text(encoding="utf-8"))
     if docname == "docs/guides/index":
         notebooks = sorted(path.stem for path in (ROOT / "docs" / "notebooks").glob("*.ipynb"))
         source[0] += hidden_toctrees(source[0]) + toctree("Notebooks", [f"../notebooks/{name}" for name in notebooks])

@@ -10,6 +10,7 @@ SHOWN = Path(__file__).parent / "examples"  # what each example prints and draws
 NAME = re.compile(r"[A-Za-z_][\w.]*")
 MARKED = re.compile(r"(``.+?``|`[^`]+`)", flags=re.DOTALL)
 SECTION = re.compile(r"[A-Z][a-z ]+:$")
+ENTRY = re.compile(r"^- \[(.+?)\]\(([\w/.-]+)\.md\)(?:: (.+))?$", flags=re.MULTILINE)
 HEADING = re.compile(r"^(References?|Reference of the intervals|Examples?):(?: |$)", flags=re.MULTILINE)
 
 
@@ -104,22 +105,28 @@ def scripts(folder: Path) -> Iterable[Path]:
     return (path for path in sorted(folder.glob("*.py")) if path.stem != "common")
 
 
+def cards(text: str) -> str:
+    """A card for each `- [title](page.md): words` of a list of guides, under its headings."""
+    parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    lists = zip(parts[1::2], (ENTRY.findall(part) for part in parts[2::2]), strict=True)
+    return "\n".join(
+        _grid(title, [_card(name, f"guides/{page}", words) for name, page, words in found]) for title, found in lists
+    )
+
+
 def gallery(folder: Path) -> str:
     """A card for each example that draws: its picture, its name and its first sentence."""
-    cards = []
+    made = []
     for script in scripts(folder):
+        first = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n")[0]
         for picture in pictures_of(script)[:1]:
-            first = (ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-            cards += [
-                f":::{{grid-item-card}} {script.name}",
-                f":img-top: /{_in_root(picture, script)}",
-                f":link: {script.stem}",
-                ":link-type: doc",
-                "",
-                first,
-                ":::",
-                "",
-            ]
-    if not cards:
-        return ""
-    return "\n".join(["", "## Pictures", "", "::::{grid} 1 2 3 3", ":gutter: 3", "", *cards, "::::", ""])
+            made.append(_card(script.name, script.stem, first, f":img-top: /{_in_root(picture, script)}\n"))
+    return _grid("Pictures", made) if made else ""
+
+
+def _card(title, page, words, options=""):
+    return f":::{{grid-item-card}} {title}\n{options}:link: {page}\n:link-type: doc\n\n{words}\n:::\n"
+
+
+def _grid(title, made):
+    return "\n".join(["", f"## {title}", "", "::::{grid} 1 2 3 3", ":gutter: 3", "", *made, "::::", ""])

@@ -62,6 +62,14 @@ def test_a_list_of_links_is_a_menu():
     assert ":caption: By part" in menu
 
 
+def test_the_first_page_has_a_card_for_every_guide():
+    guides = ROOT / "docs" / "guides"
+    made = pages.cards((guides / "index.md").read_text(encoding="utf-8"))
+    linked = re.findall(r"^:link: guides/(\w+)$", made, flags=re.MULTILINE)
+    assert sorted(linked) == sorted(path.stem for path in guides.glob("*.md") if path.stem != "index")
+    assert "## By part" in made
+
+
 def test_the_page_of_an_example_holds_all_of_the_script():
     script = ROOT / "examples" / "rare_event.py"
     page = pages.example_page(script)
