@@ -55,7 +55,7 @@ napoleon_custom_sections = ["Input shape", ("Attributes", "params_style")]
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "tasklist"]
 myst_heading_anchors = 4  # the links to headings that GitHub has
 nb_execution_mode = "off"
 
