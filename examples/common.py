@@ -13,7 +13,7 @@ import matplotlib
 matplotlib.use("Agg")  # draws into files, also where there is no screen
 import numpy as np
 
-PAGE_BLOCKS = Path(__file__).parent / "data" / "page_blocks.csv"
+DATA = Path(__file__).parent / "data"
 # A bar redraws its line, which a file cannot: there Keras writes one line an epoch.
 VERBOSE = 1 if sys.stdout.isatty() else 2
 
@@ -57,7 +57,7 @@ def add_seeds(parser):
 
 def page_blocks():
     """Features (N, 10), with the long tails of lengths and areas taken off, labels (N,), and names, most rows first."""
-    with PAGE_BLOCKS.open(newline="") as file:
+    with (DATA / "page_blocks.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
     labels = np.array([row[-1] for row in rows])
     found, counts = np.unique(labels, return_counts=True)

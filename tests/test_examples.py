@@ -141,22 +141,89 @@ def check_picture(path):
     assert len(np.unique(image.reshape(-1, image.shape[-1]), axis=0)) > 20
 
 
-def test_rare_event_puts_the_probabilities_back(tmp_path):
-    done = run("rare_event", tmp_path, "--epochs", "5", "--output", "figures")
+def rows_of(printed, names):
+    """The figures of the rows of a table that begin with these names, in their order."""
+    lines = printed.splitlines()
+    return [numbers(next(line for line in lines if line.startswith(f"{name}  ")).removeprefix(name)) for name in names]
+
+
+def test_fraud_is_decided_by_cost_and_its_probabilities_put_back(tmp_path):
+    done = run("fraud", tmp_path, "--epochs", "4", "--rows", "30000", "--output", "figures")
     assert done.returncode == 0, done.stderr
-    rows = {
-        name: numbers(line.removeprefix(name))
-        for line in done.stdout.splitlines()
-        for name in ("ensemble at 0.5", "corrected at 0.5", "corrected, by cost")
-        if line.startswith(name)
-    }
-    before, after, by_cost = rows.values()
-    assert before[0] == pytest.approx(after[0], abs=0.002)  # the ranking stays
-    assert after[1] < before[1] / 2  # the Brier score falls
-    assert after[2] < before[2]  # and so does the recall at 0.5
-    assert by_cost[2] > after[2]
-    assert "plain net, by cost" in done.stdout  # what the ensemble must be held against
-    check_picture(tmp_path / "figures" / "reliability.png")
+    names = ["plain at 0.5", "plain, by cost", "balanced, by cost", "balanced, put back", "true densities, by cost"]
+    now, later = done.stdout.split("a month with")
+    at_half, by_cost, balanced, put_back, best = rows_of(
+        now, names
+    )  # avg prec, log loss, alarms, recall, precision, cost
+    assert by_cost[-1] < at_half[-1]
+    assert put_back[0] == pytest.approx(balanced[0], abs=0.002)  # the ranking stays
+    assert put_back[1] < balanced[1] / 2
+    assert put_back[-1] < balanced[-1]
+    assert best[1] < min(by_cost[1], put_back[1])
+    as_trained, moved = rows_of(later, ["plain, by cost", "moved, by cost"])
+    estimated, true = numbers(next(line for line in now.splitlines() if line.startswith("Later month")))
+    assert min(estimated, true) > 0.3  # more than the 0.2 % of training
+    assert moved[0] == pytest.approx(as_trained[0], abs=0.002)
+    assert moved[3] > as_trained[3]  # the recall
+    check_picture(tmp_path / "figures" / "fraud.png")
+
+
+def test_the_true_probabilities_of_the_payments_are_calibrated(module):
+    fraud = module("fraud")
+    x, y = fraud.draw_payments(200_000, 0.05, np.random.default_rng(0))
+    p = fraud.true_probability(x, 0.05)
+    for low, high in ((0, 0.01), (0.01, 0.1), (0.1, 0.5), (0.5, 1)):
+        within = (p > low) & (p <= high)
+        error = np.sqrt((p[within] * (1 - p[within])).sum()) / within.sum()
+        assert y[within].mean() == pytest.approx(p[within].mean(), abs=4 * error)
+
+
+def test_a_frame_goes_into_keras_and_into_cross_validation(tmp_path):
+    done = run("tabular_frame", tmp_path, "--epochs", "3", "--folds", "2", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    in_keras, in_scikit_learn = done.stdout[done.stdout.index("test rows") :].split("2 folds")
+    for table in (in_keras, in_scikit_learn):
+        for scores in rows_of(table, ["plain", "balanced, repeats", "balanced, SMOTE-NC"]):
+            assert len(scores) >= 4
+            assert all(0 <= score <= 1 for score in scores)
+    check_picture(tmp_path / "figures" / "tabular_frame.png")
+
+
+def test_what_smote_nc_made_are_new_rows_with_words_of_the_frame(module):
+    example = module("tabular_frame")
+    frame, text = example.read_frame()
+    train = example.filled(frame, np.arange(len(frame)), text)
+    *_, (_, sampler) = example.samplers(train, text, seed=0)
+    made = example.made_by(sampler, train)
+    ill = train[train["class"] == "hypothyroid"]
+    assert len(made) > 1000  # 1,582 drawn of 151
+    assert all(set(made[name]) <= set(ill[name]) for name in text)
+    assert (made[example.NUMBERS].max() <= ill[example.NUMBERS].max() + 1e-5).all()
+
+
+def test_prediction_sets_keep_the_promise_in_every_class(tmp_path):
+    done = run("prediction_sets", tmp_path, "--epochs", "5", "--seeds", "2", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(done.stdout, [*CLASSES, "all rows"])  # calibrated on, one limit, one a class, sizes
+    assert min(row[2] for row in rows) > 0.8 > min(row[1] for row in rows)
+    assert rows[-1][1] == pytest.approx(0.9, abs=0.03)
+    check_picture(tmp_path / "figures" / "prediction_sets.png")
+
+
+def test_sets_are_those_of_crepes(module):
+    crepes = pytest.importorskip("crepes")
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [330, 78, 27])  # a tenth of n + 1 is whole for none: there crepes takes one score more
+    p = rng.dirichlet(np.ones(3), size=935) + 0.3 * np.eye(3)[np.r_[y, rng.choice(3, size=500)]]
+    p /= p.sum(axis=1, keepdims=True)
+    strange, new = 1 - p[np.arange(435), y], 1 - p[435:]
+    of_all, of_each = module("prediction_sets").limits_of(p[:435], y).values()
+    theirs = crepes.ConformalClassifier().fit(strange).predict_set(new, confidence=0.9, smoothing=False)
+    np.testing.assert_array_equal(new <= of_all, theirs)
+    by_class = crepes.ConformalClassifier().fit(strange, bins=y)
+    for k in range(3):
+        theirs = by_class.predict_set(new[:, [k]], bins=np.full(500, k), confidence=0.9, smoothing=False)
+        np.testing.assert_array_equal((new <= of_each)[:, [k]], theirs)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +263,7 @@ def test_the_stream_is_balanced_and_its_probabilities_are_put_back(tmp_path):
     [
         ("long_tailed_images", ("--data", "absent.npz")),
         ("two_workers", ("--workers", "0")),
-        ("rare_event", ("--seeds", "0")),
+        ("fraud", ("--seeds", "0")),
     ],
 )
 def test_an_example_refuses_what_it_cannot_do(example, argument, refusal):

@@ -71,10 +71,10 @@ def test_the_first_page_has_a_card_for_every_guide():
 
 
 def test_the_page_of_an_example_holds_all_of_the_script():
-    script = ROOT / "examples" / "rare_event.py"
+    script = ROOT / "examples" / "fraud.py"
     page = pages.example_page(script)
     source = script.read_text(encoding="utf-8")
-    assert page.startswith("# rare_event.py\n\nOne row in a hundred matters")
+    assert page.startswith("# fraud.py\n\nA fraud desk: 2 payments")
     assert source[source.index("from common import") :].rstrip() in page
 
 

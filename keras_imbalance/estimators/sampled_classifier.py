@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_callable, check_whole, invalid, shown
+from keras_imbalance._core import check_callable, check_whole, invalid, is_frame, shown
 from keras_imbalance._keras import Model, SKLearnClassifier, keras, need_keras_3
 from keras_imbalance.sampling import SMOTE, ArraySampler
 
@@ -15,6 +15,10 @@ OWN = {  # arguments of fit that are the sampler's or the estimator's
     "steps_per_epoch": "The length of an epoch is `epoch_size` of SampledClassifier.",
     "validation_split": "Pass validation_data=(X, y), or leave validation to scikit-learn.",
 }
+NUMBER_THE_WORDS = (
+    "Put make_column_transformer((OrdinalEncoder(), columns), remainder='passthrough') before it in a Pipeline, and name their "
+    "new positions in SMOTE(categorical=[...])."
+)
 
 
 class SampledClassifier(SKLearnClassifier):
@@ -104,7 +108,7 @@ class SampledClassifier(SKLearnClassifier):
         options = self._options(kwargs)
         check_callable(self.build_model, "build_model")
         check_whole(self.epochs, "epochs", 1)
-        X, y = _validate_data()(self, X, y, allow_nd=True)
+        X, y = self._checked(X, y)
         ids = self._learn_classes(y)
         labels = np.eye(len(self.classes_), dtype="float32")[ids]
         if "validation_data" in options:
@@ -159,12 +163,19 @@ class SampledClassifier(SKLearnClassifier):
         from sklearn.utils.validation import check_is_fitted
 
         check_is_fitted(self, "model_")
-        X = _validate_data()(self, X, reset=False, allow_nd=True)
+        X = self._checked(X, reset=False)
         outputs = np.asarray(self.model_.predict(X, batch_size=self.batch_size, verbose=0))
         if outputs.shape != (len(X), len(self.classes_)):
             requirement = f"build a model that gives (N, {len(self.classes_)}), a channel for each class"
             raise invalid("build_model", requirement, received=f"outputs of shape {outputs.shape}")
         return outputs
+
+    def _checked(self, X, *y, **options):
+        """Rows as one array of numbers, as scikit-learn checks them."""
+        text = _text_columns(X)
+        if text:
+            raise invalid("X", "hold numbers alone", received=f"text in {shown(text)}", remedy=NUMBER_THE_WORDS)
+        return _validate_data()(self, X, *y, allow_nd=True, **options)
 
     def _options(self, given):
         """What goes to the model's `fit`."""
@@ -194,6 +205,14 @@ class SampledClassifier(SKLearnClassifier):
         if unknown.size:
             raise invalid("validation_data", "hold the classes of y alone", received=f"{shown(unknown.tolist())} too")
         return np.asarray(X), np.eye(len(self.classes_), dtype="float32")[np.searchsorted(self.classes_, y)], *weight
+
+
+def _text_columns(X):
+    """The columns of a data frame that hold text, by name."""
+    if not is_frame(X):
+        return []
+    others = ((name, column) for name, column in X.items() if column.dtype.kind not in "biufc")
+    return [name for name, column in others if any(isinstance(cell, str) for cell in column)]
 
 
 def _validate_data():

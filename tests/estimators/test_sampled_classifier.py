@@ -13,11 +13,12 @@ from keras_imbalance._keras import keras
 if tuple(int(part) for part in sklearn.__version__.split(".")[:2]) < (1, 6):
     pytest.skip("scikit-learn before 1.6 has no validate_data", allow_module_level=True)
 from sklearn.base import clone, is_classifier
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score, get_scorer, roc_auc_score
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 needs_keras_3 = keras_3_only("has no wrappers for scikit-learn")
 Y = np.random.default_rng(0).permutation(np.repeat(["bad", "good", "worn"], [6, 40, 14]))
@@ -155,6 +156,21 @@ def test_frames_weights_and_validation_data():
     np.testing.assert_allclose(estimator.history_.history["val_loss"], [float(held_out)], rtol=1e-5)
     with pytest.raises(ValueError, match="feature names"):
         estimator.predict(frame[["b", "a"]])
+
+
+@needs_keras_3
+@pytest.mark.parametrize("dtype", ["object", "category"])
+def test_text_in_a_frame_is_named_and_the_way_to_numbers_told(dtype):
+    frame = pd.DataFrame(clusters(), columns=["a", "b"]).assign(town=pd.Series(["Bonn", "Ulm"] * 30, dtype=dtype))
+    with pytest.raises(
+        ValueError, match=r"`X` must hold numbers alone. Received: text in \['town'\]. .*OrdinalEncoder"
+    ):
+        classifier().fit(frame, Y)
+    with pytest.raises(ValueError, match="contains NaN"):
+        classifier().fit(frame[["a", "b"]].mask(frame["a"] > 1), Y)
+    numbered = make_column_transformer((OrdinalEncoder(), ["town"]), remainder="passthrough")
+    smote = SMOTE(k_neighbors=2, categorical=[0])
+    assert make_pipeline(numbered, classifier(smote=smote)).fit(frame, Y).predict(frame).shape == (60,)
 
 
 @needs_keras_3
