@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-TOLD = ("above plain", "in splits", "splits", "seconds")
 LONGEST = 32  # columns of a name
 NARROWEST = 60  # columns: a name, the mark and a score
 GAP = 2
@@ -123,7 +122,8 @@ class Comparison:
         """Means and standard deviations of the test scores over the splits, best first, as text.
 
         "above plain" is the difference to plain training on the same split, and "in splits" in how many it was above 0. A "="
-        marks the best method and those that the test cannot tell apart from it. `compare_to` has the p-values.
+        marks the best method and those that the test cannot tell apart from it. `compare_to` has the p-values. "splits" stands
+        there where methods were dropped on the way.
 
         Args:
             width: columns of the terminal, 60 or more. What does not fit stands in further blocks, below. Defaults to 100.
@@ -133,7 +133,7 @@ class Comparison:
         blocks = [text_table([block[:1], block[1:]], most=LONGEST) for block in _blocks(lines, width)]
         notes = [textwrap.fill(note, width, subsequent_indent="  ") for note in self._notes()]
         tables = "\n\n".join(blocks if len(lines) > 1 else [])
-        return "\n".join(part for part in (tables, *notes) if part)
+        return "\n\n".join(part for part in (tables, "\n".join(notes)) if part)
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row a method: `score`, `score_std`, and what it is above plain."""
@@ -196,11 +196,14 @@ class Comparison:
         equal = self.equal_to_best() if rows and self.splits > 1 else []  # one split tells nothing apart
         above = self._above_plain()
         titles = [METRICS[name].title for name in (first, *others)]
-        lines = [("method", "", titles[0], *TOLD, *titles[1:])]
+        some_dropped = len({self._count(name) for name in rows}) > 1
+        counted = ["splits"] if some_dropped else []
+        lines = [("method", "", titles[0], "above plain", "in splits", *counted, *titles[1:], "seconds")]
         for name in rows:
             score, *cells = (_with_spread(self.test[name][score]) for score in (first, *others))
-            told = [*_above(above.get(name)), str(self._count(name)), number_text(_mean(self.seconds[name]), 1)]
-            lines.append((name, "=" if name in equal else "", score, *told, *cells))
+            told = [*_above(above.get(name)), *([str(self._count(name))] if some_dropped else [])]
+            seconds = number_text(_mean(self.seconds[name]), 1)
+            lines.append((name, "=" if name in equal else "", score, *told, *cells, seconds))
         return lines
 
     def _columns(self):

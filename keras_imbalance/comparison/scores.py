@@ -26,7 +26,7 @@ METRICS = {
     "macro_recall": Metric("macro recall"),
     "macro_f1": Metric("macro F1"),
     "worst_recall": Metric("worst recall"),
-    "average_precision": Metric("avg. precision"),
+    "average_precision": Metric("avg. prec."),
     "auc": Metric("AUC"),
     "log_loss": Metric("log loss", higher=False),
     "calibration_error": Metric("calibr. error", higher=False),

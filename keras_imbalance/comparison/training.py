@@ -199,16 +199,14 @@ def steps_of(model: Any) -> int:
 
 
 def outputs_of(model: Any, x: Any) -> np.ndarray:
-    """What the model gives for all rows, called batch by batch: `predict` would be traced anew for every net.
-
-    Text goes through `predict`, which makes tensors of it.
-    """
+    """What the model gives for all rows, called batch by batch: `predict` would be traced anew for every net."""
     leaves = [np.asarray(leaf) for leaf in tree.flatten(x)]
     if any(leaf.dtype.kind not in "biuf" for leaf in leaves):
-        return as_array(model.predict(x, batch_size=PREDICTED, verbose=0))
+        x = tree.map_structure(ops.convert_to_tensor, x)
     values = sum(leaf.size for leaf in leaves) // max(len(leaves[0]), 1)
     rows = max(1, min(PREDICTED, MOST_VALUES // max(values, 1)))
-    batches = (take(x, slice(start, start + rows)) for start in range(0, len(leaves[0]), rows))
+    cuts = [slice(start, start + rows) for start in range(0, len(leaves[0]), rows)]
+    batches = (tree.map_structure(lambda leaf, cut=cut: leaf[cut], x) for cut in cuts)
     return np.concatenate([as_array(ops.convert_to_numpy(model(batch, training=False))) for batch in batches])
 
 

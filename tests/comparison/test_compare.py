@@ -386,3 +386,21 @@ def test_rows_of_the_right_probabilities_are_calibrated():
     found = planted(x, y, [], splits=2)
     assert (found.test["plain"]["calibration_error"] < 0.02).all()
     assert MEANS.shape == (3,)
+
+
+def test_gaps_in_the_features_are_named_where_a_net_gives_nan():
+    x, y = drawn(COUNTS, 0)
+    x[:50] = np.nan
+
+    def gives_nan(run):
+        return lambda rows: np.full((len(rows), 3), np.nan), run.prior
+
+    def of_columns(columns):
+        inputs = {name: keras.Input((1,), name=name) for name in columns}
+        return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Concatenate()(list(inputs.values()))))
+
+    methods = [Method("plain", train=gives_nan)]
+    found = compare_methods(
+        of_columns, {"age": x, "sex": np.ones_like(x)}, y, methods=methods, splits=1, epochs=1, verbose=0
+    )
+    assert "NaN or infinite; x holds NaN in ['age'], which the net must fill" in found.reasons["plain"]
