@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_imbalance._core import check_names, invalid
+from keras_imbalance._core import check_names, cut, invalid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ PALETTE = (
 STEPS = (0.8191725134, 0.6710436067, 0.5497004779)
 LINE_STYLES = ("-", "--", "-.", ":")
 REFERENCE = "0.6"  # the colour of lines to compare with
-LONGEST = 24  # characters of a name
+LONGEST = 24  # columns of a name
 
 
 def given_or_new(ax: Axes | None, size: tuple[float, float]) -> tuple[Figure, Axes]:
@@ -78,7 +78,7 @@ def class_word(class_names: Any, class_id: int) -> str:
 
 def plain(name: str, length: int = LONGEST) -> str:
     """A name as matplotlib shows it letter by letter: short, no formula between `$`, and not hidden by a first `_`."""
-    short = name if len(name) <= length else name[: length - 1] + "…"
+    short = cut(name, length)
     return ("\u200b" if short.startswith("_") else "") + short.replace("$", r"\$")
 
 

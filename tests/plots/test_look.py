@@ -116,6 +116,15 @@ def test_the_legend_lies_inside_and_hides_no_curve(kind, size):
                 assert not path.intersects_bbox(hidden, filled=False), line.get_label()
 
 
+def test_long_names_that_differ_at_their_ends_are_told_apart():
+    names = [f"American Staffordshire terrier {k}" for k in range(5)]
+    ticks = plots.plot_confusion_matrix(np.eye(5), class_names=names).axes[0].get_yticklabels()
+    lines = plots.plot_roc(*predictions(5), class_names=names).axes[0].get_legend().get_texts()
+    for texts in ([tick.get_text() for tick in ticks], [text.get_text().split(",")[0] for text in lines]):
+        assert len(set(texts)) == len(texts) == 5
+        assert all(len(text) <= 24 for text in texts)
+
+
 @pytest.mark.parametrize("kind", CURVES)
 def test_two_models_in_the_same_axes_are_told_apart(kind):
     figure = figure_of(kind, 5, label="plain")
