@@ -61,6 +61,22 @@ def check_shown(path, printed):
             assert (np.abs(found - expected) <= np.maximum(0.15, 0.25 * np.abs(expected))).all()
 
 
+def test_what_a_block_does_not_print_is_seen(tmp_path, monkeypatch):
+    page = tmp_path / "page.md"
+    for prints, seed, right in (
+        ("'recall', 0.7", "", True),
+        ("'precision', 0.7", "", False),
+        ("'recall', 0.2", "", True),
+        ("'recall', 0.2", "set_random_seed = 0", False),
+        ("'recall', 0.7, 1", "set_random_seed = 0", False),
+    ):
+        page.write_text(f"```python\n{seed}\n```\n\n```python\nprint({prints})\n```\n\n```text\nrecall 0.71\n```\n")
+        monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+        _, printed = run(page, "", tmp_path, monkeypatch)
+        with contextlib.nullcontext() if right else pytest.raises(AssertionError):
+            check_shown(page, printed)
+
+
 on_tensorflow = pytest.mark.skipif(
     IS_TF_KERAS or keras.backend.backend() != "tensorflow",
     reason="the blocks are the same on every Keras and run once, on Keras 3 with TensorFlow",
