@@ -92,9 +92,9 @@ def compare_methods(
         multi_label: whether a row has several labels, each with a sigmoid of its own. Defaults to False.
         ignore_class: id of positions of masks that count nowhere, such as 255. Defaults to None.
         cost_matrix: `(C, C)`, row = true class, column = decision; not with `multi_label`. Defaults to None.
-        prior: the class shares where the net is used, and in the test rows, where they differ from those of the data:
-            "balanced" or one share a class. Decisions are tuned, and validation rows scored, for them. Not with `multi_label`.
-            Defaults to None: those of training.
+        prior: the class shares where the net is used, if they are not those of the data: "balanced", or one share a class.
+            Decisions are tuned for them, and validation and test rows weighted to them. Not with `multi_label`. Defaults to
+            None: those of training.
         time_limit: seconds for all of it. After each split, where time is short, the worse half of the trainings by validation
             scores is dropped (successive halving); no training begins after the limit. Defaults to None.
         n_jobs: trainings at a time, in the processes of joblib; -1: as many as it has. `joblib.parallel_config("dask")` hands
@@ -167,7 +167,7 @@ def compare_methods(
         chosen,
         metric,
         len(rows),
-        float(np.mean([len(split.test) / len(split.train) for split in rows])),
+        None if x is None else float(np.mean([len(split.test) / len(split.train) for split in rows])),
         context_of(tasks[0][0].run(), model, optimizer),
     )
     for i, method in enumerate(chosen):
@@ -198,7 +198,7 @@ class _Comparing:
         for method in self.alive:
             if method.name not in {**self.found.test, **self.found.reasons}:
                 self.found.remove(method, "not trained: the time was over")
-        self.found.in_order()
+        self.found.end([method.name for method in self.alive if method.name in self.found.test])
 
     def _train(self, wave):
         """Trains what the methods that are left need, and scores it."""

@@ -80,10 +80,16 @@ class Run:
         """Class shares of the training rows or positions, float64 `(C,)`; of several labels `(L, 2)`."""
         return self.class_counts / self.class_counts.sum(axis=-1, keepdims=True)
 
-    @property
+    @cached_property
     def row_classes(self) -> np.ndarray:
         """The class by which a sampler draws each training row, `(N,)`: its own; of masks and labels the rarest it holds."""
-        return self.data.row_class[self.split.train]
+        return self.data.row_classes(self.split.train)
+
+    @property
+    def row_class_names(self) -> list[str]:
+        """Names of these classes: those of the data, and "none" where a training row holds none."""
+        holds_none = int(self.row_classes.max(initial=0)) == self.num_classes
+        return [*self.data.class_names, "none"] if holds_none else self.data.class_names
 
     @property
     def loss_form(self) -> dict:
@@ -130,7 +136,7 @@ class Run:
         """An `ArraySampler` of the training rows, by `row_classes`."""
         rule = {"batch_size": self.batch_size, "class_names": self.data.class_names, "seed": self.seed}
         if not self.data.one_class:
-            rule |= {"classes": self.row_classes, "class_names": self.data.row_class_names}
+            rule |= {"classes": self.row_classes, "class_names": self.row_class_names}
         return ArraySampler(self.x, self.y, target=target, **{**rule, **options})
 
 

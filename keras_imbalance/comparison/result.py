@@ -37,14 +37,14 @@ class Comparison:
         test: scores of the test rows, likewise. The table shows them.
         seconds: seconds of each training, `{method: float64 (J,)}`; methods that share one have the same.
         reasons: why a method has no scores, or not of all splits.
-        ratio: test rows for each training row.
+        ratio: test rows for each training row; None where the parts were given, so that "splits" are seeds.
         context: what `settings` needs to know of the fit.
     """
 
     methods: list[Method]
     metric: str
     splits: int
-    ratio: float
+    ratio: float | None
     context: dict = field(default_factory=dict, repr=False)
     validation: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
     test: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
@@ -64,6 +64,15 @@ class Comparison:
         self.reasons[method.name] = reason
         for table in (self.validation, self.test, self.seconds):
             table.pop(method.name, None)
+
+    def end(self, complete: list[str]) -> None:
+        """Leaves out a split that the time ended for some of these methods, so that all have the same; then sorts."""
+        runs = [~np.isnan(self.seconds[name]) for name in complete]
+        unfinished = np.any(runs, axis=0) & ~np.all(runs, axis=0) if runs else np.zeros(self.splits, bool)
+        for name in complete:
+            for values in (*self.validation[name].values(), *self.test[name].values(), self.seconds[name]):
+                values[unfinished] = np.nan
+        self.in_order()
 
     def in_order(self) -> None:
         """Puts the methods into the order in which they were given, whatever the order in which they were trained."""
@@ -193,12 +202,13 @@ class Comparison:
         """The cells of the table, its head first."""
         first, *others = self._columns() or [self.metric]
         rows = self._rows()
-        equal = self.equal_to_best() if rows and self.splits > 1 else []  # one split tells nothing apart
+        equal = self.equal_to_best() if rows and self._tested() else []
         above = self._above_plain()
         titles = [METRICS[name].title for name in (first, *others)]
         some_dropped = len({self._count(name) for name in rows}) > 1
         counted = ["splits"] if some_dropped else []
-        lines = [("method", "", titles[0], "above plain", "in splits", *counted, *titles[1:], "seconds")]
+        inside = "in seeds" if self.ratio is None else "in splits"
+        lines = [("method", "", titles[0], "above plain", inside, *counted, *titles[1:], "seconds")]
         for name in rows:
             score, *cells = (_with_spread(self.test[name][score]) for score in (first, *others))
             told = [*_above(above.get(name)), *([str(self._count(name))] if some_dropped else [])]
@@ -217,12 +227,18 @@ class Comparison:
 
     def _notes(self):
         """Sentences below the table."""
-        notes = self._told_apart() if self.test and self.splits > 1 else []
+        notes = self._told_apart() if self._tested() else []
+        if self.ratio is None and self.splits > 1:
+            notes.append(
+                "Means and spreads over seeds, on the same rows; no test says how sure a difference is on others."
+            )
+        elif 0 < self._most() < self.splits:
+            notes.append(f"The time was over: compared on {self._most()} of {self.splits} splits.")
         return [*notes, *(f"{name}: {reason}." for name, reason in self.reasons.items())]
 
     def _told_apart(self):
         """What the test can tell apart, in words."""
-        test = f"on {self.splits} splits (corrected resampled t-test, Holm, 5 %)"
+        test = f"on {self._most()} splits (corrected resampled t-test, Holm, 5 %)"
         notes = []
         if len(self.equal_to_best()) > 1:
             notes.append(f"= cannot be told apart from the best {METRICS[self.metric].title} {test}.")
@@ -242,9 +258,17 @@ class Comparison:
         return sorted(names, key=lambda name: -sign * _mean(table[name][metric]))
 
     def _complete(self):
-        """Methods with scores of as many splits as any, in the order given."""
-        most = max(map(self._count, self.test), default=0)
-        return [m.name for m in self.methods if m.name in self.test and self._count(m.name) == most]
+        """Methods that were not dropped, in the order given; all with scores where none is left."""
+        scored = [method.name for method in self.methods if method.name in self.test]
+        return [name for name in scored if name not in self.reasons] or scored
+
+    def _most(self):
+        """Splits that the methods have which were not dropped."""
+        return max(map(self._count, self._complete()), default=0)
+
+    def _tested(self):
+        """Whether a test says how sure a difference is: one split tells nothing apart, nor do the seeds of one."""
+        return self.ratio is not None and self._most() > 1
 
     def _count(self, name):
         return int((~np.isnan(self.seconds[name])).sum())

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,31 +79,24 @@ class Data:
             return np.stack([len(labels) - held, held], axis=1)
         return np.bincount(labels, minlength=len(self.class_names))
 
-    @cached_property
-    def row_class(self) -> np.ndarray:
-        """The class that each row is sampled and split by `(N,)`: its own, or the one it holds that the fewest rows hold.
+    def row_classes(self, rows: np.ndarray) -> np.ndarray:
+        """The class that each of these rows is divided or sampled by: its own, or the one it holds that fewest of them hold.
 
-        A row that holds none gets C.
+        A row that holds none gets C. Labels of other rows have no part in it.
         """
         if self.one_class:
-            return self.y
-        y = self.y if self.multi_label else self.y[..., None]
+            return self.y[rows]
+        y = self.y[rows] if self.multi_label else self.y[rows][..., None]
         return rarest_classes(y, num_classes=len(self.class_names), ignore_class=self.ignore_class)
 
-    @property
-    def row_class_names(self) -> list[str]:
-        """Names of the row classes: those of the classes, and "none" where a row holds none."""
-        holds_none = int(self.row_class.max(initial=0)) == len(self.class_names)
-        return [*self.class_names, "none"] if holds_none else self.class_names
-
-    @cached_property
-    def strata(self) -> np.ndarray:
-        """What random splits are stratified by, `(N,)`: the classes of the rows; of masks and labels the small ones as one."""
+    def strata(self, rows: np.ndarray) -> np.ndarray:
+        """What these rows are divided by at random: their classes; of masks and labels the small ones as one."""
+        classes = self.row_classes(rows)
         if self.one_class:
-            return self.y
-        rows = np.bincount(self.row_class)
-        small = rows[self.row_class] < SMALLEST_STRATUM
-        return np.where(small, -1 if small.sum() >= SMALLEST_STRATUM else rows.argmax(), self.row_class)
+            return classes
+        counts = np.bincount(classes)
+        small = counts[classes] < SMALLEST_STRATUM
+        return np.where(small, -1 if small.sum() >= SMALLEST_STRATUM else counts.argmax(), classes)
 
 
 @dataclass(frozen=True)
@@ -228,29 +220,31 @@ def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: f
         seed: of the shuffles.
 
     Raises:
-        ValueError: for shares that leave nothing to train on, classes too small to divide, and a split whose training rows lack
-            a class.
+        ValueError: for shares that leave nothing to train on, classes too small to divide, a row or a group in two parts, and a
+            split whose training rows lack a class.
     """
     check_number(validation, "validation", above=0, below=1)
     if groups is not None:
         groups = np.asarray(groups)
         if groups.shape != data.y.shape[:1]:
             raise invalid("groups", f"hold one group for each of {len(data.y)} rows", received=f"shape {groups.shape}")
+    every = np.arange(len(data.y))
     if isinstance(splits, (int, np.integer)):
         check_whole(splits, "splits", 1)
         check_number(test, "test", above=0, below=1 - validation)
-        pairs = _shuffled(data.strata, groups, splits, test, seed, "test")
+        pairs = _shuffled(data.strata(every), groups, splits, test, seed, "test")
     else:
-        pairs = _of_splitter(data.strata, groups, splits)
+        pairs = _of_splitter(data.strata(every), groups, splits)
     found = []
-    for i, (rest, held_out) in enumerate(pairs):
-        rest = np.asarray(rest)
+    for i, pair in enumerate(pairs):
+        rest, held_out = (_row_numbers(rows, len(data.y), i) for rows in pair)
+        _check_apart(rest, held_out, groups, i)
         share = validation * len(data.y) / len(rest)
         if share >= 1:
             raise invalid("validation", "leave rows to train on", validation)
         parts = None if groups is None else groups[rest]
-        (train, validate), *_ = _shuffled(data.strata[rest], parts, 1, share, seed + i, "validation")
-        split = Split(np.sort(rest[train]), np.sort(rest[validate]), np.sort(np.asarray(held_out)))
+        (train, validate), *_ = _shuffled(data.strata(rest), parts, 1, share, seed + i, "validation")
+        split = Split(np.sort(rest[train]), np.sort(rest[validate]), np.sort(held_out))
         _check_classes(data, split, i)
         found.append(split)
     return found
@@ -289,6 +283,30 @@ def _of_splitter(y, groups, splits):
         raise invalid(
             "splits", "be a number, a scikit-learn splitter or pairs of row numbers", splits, remedy
         ) from error
+
+
+def _row_numbers(rows, total, i):
+    """Row numbers from row numbers, or from a bool for each row."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (total,):
+        return np.flatnonzero(rows)
+    known = rows.ndim == 1 and len(rows) and rows.dtype.kind in "iu" and rows.min() >= 0 and rows.max() < total
+    if not known or len(np.unique(rows)) < len(rows):
+        requirement = f"give different row numbers from 0 to {total - 1}, or a bool for each row"
+        raise invalid("splits", requirement, received=f"{shown(rows)} in split {i + 1}")
+    return rows
+
+
+def _check_apart(rest, held_out, groups, i):
+    """Raises where a row, or a group, is both trained and tested on."""
+    rows = np.intersect1d(rest, held_out)
+    if len(rows):
+        raise invalid("splits", "keep test rows apart", received=f"{len(rows)} rows in both parts of split {i + 1}")
+    both = np.empty(0) if groups is None else np.intersect1d(groups[rest], groups[held_out])
+    if len(both):
+        received = f"{len(both)} groups in both parts of split {i + 1}, such as {both[0]}"
+        remedy = "Pass splits=GroupKFold(5) or StratifiedGroupKFold(5) of scikit-learn, or a number."
+        raise invalid("splits", "keep each of `groups` in one part", received=received, remedy=remedy)
 
 
 def _check_classes(data, split, i):

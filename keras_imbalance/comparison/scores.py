@@ -49,7 +49,7 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
     five parts, so that what fits chance does not win.
 
     Probabilities are scored as they are used: moved from the class shares that they speak for to those of use; where the
-    decision gives probabilities, as it gives them. Validation rows are weighted to the shares of use, where these were given.
+    decision gives probabilities, as it gives them. Rows are weighted to the shares of use, where these were given.
     """
     run.output_prior = trained.output_prior
     labels, test_labels = (run.data.labels(rows) for rows in (run.split.validation, run.split.test))
@@ -61,7 +61,7 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
         rule = _quietly(method.decide, run, validation, labels)
         decided = [_held_out(method, run, validation, labels), np.asarray(rule(test))]
     parts = zip((labels, test_labels), (validation, test), decided, strict=True)
-    weights = [run.weights_of_use(labels), np.ones(len(test))]
+    weights = [run.weights_of_use(own) for own in (labels, test_labels)]
     return Scored(*(_scores(run, *part, own) for part, own in zip(parts, weights, strict=True)))
 
 
@@ -80,7 +80,7 @@ def _held_out(method, run, probabilities, labels):
 
 def _row_folds(run):
     """The part of each validation row: the positions of one mask are never tuned on and scored."""
-    return folds(run.data.row_class[run.split.validation], FOLDS, run.seed)
+    return folds(run.data.row_classes(run.split.validation), FOLDS, run.seed)
 
 
 def parts_with(run: Run) -> np.ndarray:

@@ -15,7 +15,8 @@ class Difference(NamedTuple):
         std: standard deviation over the splits, NaN of one split.
         above: splits in which it was better.
         splits: splits that both have.
-        p: p-value of the corrected resampled t-test, adjusted by Holm; NaN where fewer than two splits are left.
+        p: p-value of the corrected resampled t-test, adjusted by Holm; NaN where fewer than two splits are left, where the test
+            rows were given and all differences are of one split, and where they are equal and not 0.
     """
 
     mean: float
@@ -25,7 +26,7 @@ class Difference(NamedTuple):
     p: float
 
 
-def corrected_t_test(differences: np.ndarray, ratio: float) -> float:
+def corrected_t_test(differences: np.ndarray, ratio: float | None) -> float:
     """The two-sided p-value that differences over J splits of one data set have the mean 0.
 
     t = mean(d) / sqrt((1 / J + ratio) var(d)) with J - 1 degrees of freedom: the splits share training rows, so that a plain
@@ -33,10 +34,11 @@ def corrected_t_test(differences: np.ndarray, ratio: float) -> float:
 
     Args:
         differences: `(J,)`, paired by split.
-        ratio: test rows for each training row.
+        ratio: test rows for each training row; None of one split, which other seeds do not change.
 
     Returns:
-        1 where all differences are 0, 0 where they are equal and not 0, NaN for fewer than two.
+        1 where all differences are 0; NaN where they are equal and not 0, which says nothing of their spread, and for fewer
+        than two.
 
     Example:
     >>> round(corrected_t_test(np.array([0.01, 0.02, 0.03, 0.02, 0.02]), ratio=1 / 3), 3)
@@ -46,11 +48,11 @@ def corrected_t_test(differences: np.ndarray, ratio: float) -> float:
     """
     from scipy.stats import t
 
-    if len(differences) < 2:
+    if len(differences) < 2 or ratio is None:
         return float("nan")
     mean, variance = differences.mean(), differences.var(ddof=1)
     if variance == 0:
-        return float(mean == 0)
+        return 1.0 if mean == 0 else float("nan")
     statistic = mean / np.sqrt((1 / len(differences) + ratio) * variance)
     return float(2 * t.sf(abs(statistic), len(differences) - 1))
 
@@ -72,13 +74,15 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def differences(scores: dict[str, np.ndarray], to: str, ratio: float, higher: bool = True) -> dict[str, Difference]:
+def differences(
+    scores: dict[str, np.ndarray], to: str, ratio: float | None, higher: bool = True
+) -> dict[str, Difference]:
     """What every other method scores above `to`.
 
     Args:
         scores: by method, one a split `(J,)`, NaN where it was not run.
         to: the method to compare with.
-        ratio: test rows for each training row.
+        ratio: as in `corrected_t_test`.
         higher: whether more is better. Defaults to True.
     """
     sign = 1 if higher else -1

@@ -103,7 +103,10 @@ class Store:
 def about(task: Task, model: Any, optimizer: Any) -> dict:
     """What all trainings of a comparison depend on, but for what the functions of a method and `build_model` do inside."""
     options = task.options
+    head = None if task.head is None else str(task.head)
     return {
+        "versions": f"keras_imbalance {__version__}, keras {keras.__version__}, {keras.backend.backend()}",
+        **({} if head is None else {"head": head}),
         "data": digest((task.data.x, task.data.y)),
         **{name: options[name] for name in ("batch_size", "epochs", "seed")},
         "weights": [[list(weight.shape), str(weight.dtype)] for weight in model.weights],

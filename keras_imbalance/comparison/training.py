@@ -277,7 +277,7 @@ def _refuse_double_correction(run, loss, callbacks, weights):
 
 def _row_shares(run):
     """The share of each row class among the training rows."""
-    return np.bincount(run.row_classes, minlength=len(run.data.row_class_names)) / len(run.row_classes)
+    return np.bincount(run.row_classes, minlength=len(run.row_class_names)) / len(run.row_classes)
 
 
 def _output_prior(run, loss, callbacks, weights):

@@ -30,7 +30,7 @@ def bayes(run):
 
 
 def net(x_train):
-    return keras.Sequential([keras.Input(x_train.shape[1:]), keras.layers.Dense(3)])
+    return keras.Sequential([keras.Input(x_train.shape[1:]), keras.layers.Dense(3, name="scores")])
 
 
 def two_class_net(x_train):

@@ -211,6 +211,8 @@ def test_an_interrupted_comparison_goes_on_and_gives_the_same_table(tmp_path):
         ValueError, match=r"`directory` must hold trainings of this comparison.*differs in \['epochs'\]"
     ):
         run([], tmp_path, epochs=2)
+    with pytest.raises(ValueError, match=r"differs in \['head'\]"):
+        run([], tmp_path, head="scores")
     file = sorted(tmp_path.iterdir())[0]
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="damaged or something else"):
@@ -272,6 +274,32 @@ def test_a_time_limit_drops_the_worse_half_and_says_when(capsys):
     assert "bad" in found.table()
     spent = np.nansum(list(found.seconds.values()))
     assert spent < 1.9 + 0.3
+
+
+def test_a_split_that_the_time_ended_counts_for_nobody():
+    """Of a split that some methods lack, those that have it would be judged on other rows."""
+    found = Comparison([Method("plain"), Method("other"), Method("dropped")], "macro_recall", 3, 0.3)
+    scores = {"plain": (0.6, 0.9), "other": (0.7,), "dropped": (0.5,)}
+    for method in found.methods:
+        for split, value in enumerate(scores[method.name]):
+            found.add(method, split, Scored({"macro_recall": value}, {"macro_recall": value}), 1.0)
+    found.reasons["dropped"] = "dropped after split 1"
+    found.end(["plain", "other"])
+    assert found.best().name == "other"
+    assert np.isnan(found.test["plain"]["macro_recall"][1])
+    assert "compared on 1 of 3 splits" in found.table()
+    assert "=" not in found.table().splitlines()[2]
+
+
+def test_the_seeds_of_given_parts_are_no_splits():
+    """They say nothing of other test rows: no test, no mark."""
+    x, y = drawn((300, 60), 0)
+    parts = {name: (x[i::3], y[i::3]) for i, name in enumerate(("train", "validation", "test"))}
+    methods = [PLAIN, Method("flipped", train=bayes, decide=lambda run, p, y: lambda p: 1 - p.argmax(axis=1))]
+    found = compare_methods(two_class_net, **parts, splits=3, epochs=1, methods=methods, verbose=0)
+    assert np.isnan(found.compare_to("plain")["flipped"].p)
+    assert "over seeds" in found.table()
+    assert "in seeds" in found.table()
 
 
 def test_nothing_begins_after_the_limit():

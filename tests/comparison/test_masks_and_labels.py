@@ -151,10 +151,28 @@ def test_positions_of_one_mask_are_never_tuned_on_and_scored():
     found = compare_methods(pixel_net, x, y, methods=methods, ignore_class=VOID, splits=1, **EPOCHS)
     data = data_of(x, y, ignore_class=VOID)
     rows = make_splits(data, 1, None, 0.2, 0.2, 0)[0].validation
-    part = folds(data.row_class[rows], 5, 0)
+    part = folds(data.row_classes(rows), 5, 0)
     counted = [int((y[rows[part != i]] != VOID).sum()) for i in range(5)]
     assert sorted(seen) == sorted([*counted, int((y[rows] != VOID).sum())])
     assert found.validation["noting"]["macro_recall"] == found.validation["plain"]["macro_recall"]
+
+
+def test_labels_of_test_rows_choose_no_row_to_train_on():
+    """Which class is the rarest of a row, for the sampler, is asked of the training rows alone."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((40, 4, 1)).astype("float32"), rng.integers(0, 3, (40, 4))
+    seen = []
+
+    def noting(run):
+        seen.append(run.row_classes.tolist())
+        return of_pixels(run)
+
+    for label in (1, 2):
+        y[30:] = label
+        splits = [(np.arange(30), np.arange(30, 40))]
+        methods = [Method("plain", train=noting)]
+        compare_methods(pixel_net, x, y, methods=methods, splits=splits, validation=0.25, **EPOCHS)
+    assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize(

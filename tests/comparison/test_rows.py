@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from kerases import keras_3_only
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from keras_imbalance.comparison.rows import data_of, given_data, make_splits, take
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
+KFOLD = StratifiedKFold(4, shuffle=True, random_state=0)
 Y = np.repeat([0, 1, 2], [60, 30, 10])
 X = np.arange(100.0)[:, None]
 
@@ -34,11 +35,18 @@ def test_the_same_seed_gives_the_same_splits_and_more_of_them_begin_alike():
     assert not np.array_equal(splits_of(2)[0].test, splits_of(2, seed=1)[0].test)
 
 
-def test_no_group_is_in_two_parts():
+@pytest.mark.parametrize("splits", [4, GroupKFold(4)])
+def test_no_group_is_in_two_parts(splits):
     groups = np.arange(100) // 2 % 25
-    for split in splits_of(groups=groups):
+    for split in splits_of(splits, groups=groups):
         found = [set(groups[part]) for part in (split.train, split.validation, split.test)]
         assert sum(map(len, found)) == len(set.union(*found)) == 25
+
+
+def test_a_bool_for_each_row_is_a_part():
+    in_test = np.arange(100) % 4 == 0
+    (split,) = splits_of([(~in_test, in_test)])
+    np.testing.assert_array_equal(split.test, np.flatnonzero(in_test))
 
 
 def test_given_parts_become_one_with_the_rows_of_each():
@@ -65,6 +73,11 @@ def test_given_parts_become_one_with_the_rows_of_each():
         (lambda: splits_of(groups=[1, 2]), "`groups` must hold one group for each of 100 rows"),
         (lambda: splits_of(y=np.repeat([0, 1], [99, 1])), "`test` must be a share in which the classes can be divided"),
         (lambda: splits_of([(np.arange(70), np.arange(70, 100))]), "`y` must leave training rows of every class"),
+        (lambda: splits_of([(np.arange(100), np.arange(0, 100, 2))]), "50 rows in both parts of split 1"),
+        (lambda: splits_of([(np.arange(60), np.arange(60, 101))]), "row numbers from 0 to 99"),
+        (lambda: splits_of([(np.arange(60).repeat(2), np.arange(60, 100))]), "different row numbers"),
+        (lambda: splits_of([(np.arange(60) / 2, np.arange(60, 100))]), "row numbers from 0 to 99"),
+        (lambda: splits_of(KFOLD, groups=np.arange(100) // 4), "`splits` must keep each of `groups` in one part"),
     ],
 )
 def test_what_cannot_be_divided_is_refused(call, said):
