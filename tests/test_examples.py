@@ -245,6 +245,41 @@ def test_an_example_prints_a_row_for_each_way_and_draws(example, rows, picture, 
     check_picture(tmp_path / "figures" / picture)
 
 
+def test_image_folder_decodes_what_is_drawn(tmp_path):
+    done = run("image_folder", tmp_path, "--epochs", "2", "--images", "500", "--folder", "parts", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    as_they_come, balanced = (
+        numbers(line.replace(",", "")) for line in done.stdout.splitlines() if line.startswith("The first epoch")
+    )
+    assert as_they_come[:3] == [400, 400, 400]
+    decoded, opened, files = balanced[:3]
+    assert decoded == files == 400
+    assert opened < files
+    table = done.stdout[done.stdout.index("test images") :]
+    for name in ("clean", "scratch", "stain", "dent", "crack", "mean", "worst"):
+        scores = numbers(next(line for line in table.splitlines() if line.startswith(f"{name}  ")))
+        assert len(scores) == 4
+        assert all(0 <= score <= 1 for score in scores)
+    assert len(list(tmp_path.glob("parts/train/*/*.jpg"))) == 500
+    check_picture(tmp_path / "figures" / "image_folder.png")
+    again = run("image_folder", tmp_path, "--folder", "parts")
+    assert "argument --folder: Expected an empty folder. Received: parts" in again.stderr
+
+
+def test_segmentation_prints_a_row_for_each_way_and_draws(tmp_path):
+    done = run("segmentation", tmp_path, "--epochs", "2", "--rows", "100", "--output", "figures")
+    assert done.returncode == 0, done.stderr
+    shares = [float(share) for share in re.findall(r"(\d+\.\d+)%", done.stdout)]
+    assert sum(shares) == pytest.approx(100, abs=0.05)
+    assert shares[-1] < 0.5
+    table = done.stdout[done.stdout.index("test images") :]
+    for row in ("cross-entropy", "Tversky and cross-entropy", "... and images by rarest class"):
+        *ious, iou, dice, _ = numbers(next(line for line in table.splitlines() if line.startswith(f"{row}  ")))
+        assert iou == pytest.approx(np.mean(ious), abs=1e-3)
+        assert dice == pytest.approx(2 * ious[-1] / (1 + ious[-1]), abs=2e-3)  # what links the two scores of a class
+    check_picture(tmp_path / "figures" / "segmentation.png")
+
+
 def test_the_stream_is_balanced_and_its_probabilities_are_put_back(tmp_path):
     done = run("streaming_tfrecord", tmp_path, "--epochs", "2", "--rows", "16000", "--output", "figures")
     assert done.returncode == 0, done.stderr

@@ -190,8 +190,8 @@ class ArraySampler(ClassSampler):
             seed: as in the class; it decides about the split too.
             validation_split: share of the images to validate on, in (0, 1): of each class alike, to within an image. Defaults
                 to None, no split.
-            subset: "training"; "validation", which is drawn as it is, each image once an epoch, whatever `target` says; or
-                "both", a pair of samplers. Defaults to None, for no split.
+            subset: "training"; "validation", which is drawn as it is, each image once an epoch, in the order of `file_paths`,
+                whatever `target` says; or "both", a pair of samplers. Defaults to None, for no split.
             interpolation: as in Keras. Defaults to "bilinear".
             follow_links: whether to go into folders that links point to. Defaults to False.
             crop_to_aspect_ratio: whether to cut images to the aspect ratio of `image_size` before they are resized.
@@ -206,6 +206,9 @@ class ArraySampler(ClassSampler):
         Raises:
             ValueError: for a folder without images, a class name without a folder, a split without a seed that says which, and
                 arguments that Keras does not take either.
+
+        Warns:
+            UserWarning: for a folder of a class without images.
 
         Example:
         >>> import tempfile
@@ -226,7 +229,7 @@ class ArraySampler(ClassSampler):
         files, ids, names = files_and_classes(directory, labels, class_names, follow_links)
         images = images.with_labels(label_mode, len(names))
 
-        def sampler(rows, **arguments):
+        def sampler(rows, in_order=False, **arguments):
             paths = [files[row] for row in rows]
             if not paths:
                 raise invalid("validation_split", f"leave an image of {len(files)} in each subset", validation_split)
@@ -239,7 +242,11 @@ class ArraySampler(ClassSampler):
                 **arguments,
             )
             made.file_paths, made._feed.images = paths, images
+            made._feed.planner.in_order = in_order
             return made
+
+        def validation(rows):  # predictions line up with the files
+            return sampler(rows, in_order=True, target="natural")
 
         asked = {
             "target": target,
@@ -253,8 +260,8 @@ class ArraySampler(ClassSampler):
         divider = seed if seed is not None else random.randrange(2**31)
         train, validate = stratified_split(ids, validation_split, divider)
         if subset == "both":
-            return sampler(train, **asked), sampler(validate, target="natural")
-        return sampler(train, **asked) if subset == "training" else sampler(validate, target="natural")
+            return sampler(train, **asked), validation(validate)
+        return sampler(train, **asked) if subset == "training" else validation(validate)
 
     def dataset(
         self,

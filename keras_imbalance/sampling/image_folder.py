@@ -1,6 +1,7 @@
 """Images in a folder for each class: which files there are, of which class, and how they are read."""
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +101,13 @@ def files_and_classes(
         found = [_images_in(os.path.join(folder, name), follow_links) for name in names]
         files = [path for paths in found for path in paths]
         ids = np.repeat(np.arange(len(names)), [len(paths) for paths in found])
+        empty = [name for name, paths in zip(names, found, strict=True) if not paths]
+        if files and empty:
+            warnings.warn(
+                f"The classes {shown(empty)} have no rows: their folders in {folder} hold no files with names in "
+                f"{', '.join(FORMATS)}. Convert their images, or leave them out by `class_names`.",
+                stacklevel=3,
+            )
     else:
         files = _images_in(folder, follow_links)
         ids = _ids_of(files, labels, folder)

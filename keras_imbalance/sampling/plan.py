@@ -66,6 +66,7 @@ class Planner:
         drawn: rows of every class that were drawn so far, int64 `(C,)`.
         made: new points of every class that were made so far, int64 `(C,)`.
         history: what every epoch drew, new points among it, a list of int64 `(C,)`.
+        in_order: whether the rows that an epoch draws come in ascending order, as validation wants them, not shuffled.
         matched_losses: the losses that must be adjusted to the shares.
     """
 
@@ -93,6 +94,7 @@ class Planner:
         self.epoch = 0
         self.drawn, self.made = np.zeros((2, len(class_counts)), dtype=np.int64)
         self.history: list[np.ndarray] = []
+        self.in_order = False
         self.matched_losses = MatchedLosses()
 
     @property
@@ -110,6 +112,9 @@ class Planner:
             classes = _several_of_each(self.shares, self.num_batches, self.batch_size, self.classes_per_batch, rng)
         totals = np.bincount(classes, minlength=len(self.drawn))
         rows, repeats = self.cycles.draw(classes, self.drawn)
+        if self.in_order:
+            by_row = np.argsort(rows, kind="stable")
+            classes, rows, repeats = classes[by_row], rows[by_row], repeats[by_row]
         new, chances, made = None, None, np.zeros_like(totals)
         order, ends = self._delivered(classes, shards, rng)
         if self._bases is not None:

@@ -74,6 +74,8 @@ def dataset_of(
 
     options = options_of(shards)
     options.autotune.enabled = False
+    if map_fn is not None:  # fusing fails where the function holds a Variable or a table ("can't delete node(s)")
+        options.experimental_optimization.map_and_batch_fusion = False
     dataset = tf.data.Dataset.range(1).flat_map(epoch).with_options(options)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     dataset.rows_of_sampler = feed

@@ -1,5 +1,6 @@
 """Images from folders: the files, the order and the pixels of keras.utils.image_dataset_from_directory."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kerases import keras_3_only, since_keras
 
-from keras_imbalance import ArraySampler
+from keras_imbalance import ArraySampler, ClassSampler
 from keras_imbalance._keras import keras
 from keras_imbalance.sampling.image_folder import stratified_split
 
@@ -138,6 +139,19 @@ def test_shares_are_those_of_the_target_and_a_function_sees_decoded_images(folde
     assert min(x.max() for x, _ in batches) < 2000
 
 
+def test_a_file_that_is_not_drawn_is_not_opened(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    sampler = ArraySampler.from_directory(tmp_path, image_size=4, batch_size=3, epoch_size=6, seed=0)
+    names = [_class_of(path, sampler) for path in sampler.file_paths]
+    drawn = np.concatenate(list(ClassSampler(names, batch_size=3, epoch_size=6, seed=0)))
+    assert len(set(drawn)) == 6
+    for row in set(range(len(sampler.file_paths))) - set(drawn.tolist()):
+        Path(sampler.file_paths[row]).write_bytes(b"no image")
+    assert sum(len(labels) for _, labels in sampler.dataset().as_numpy_iterator()) == 6
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        list(sampler.dataset())  # the second epoch draws others
+
+
 @oracle
 @since_keras("3.15", "it follows links although it is told not to")
 def test_links_are_followed_where_asked(folder, tmp_path):
@@ -163,6 +177,33 @@ def test_the_split_is_stratified_and_both_is_the_two_halves(folder):
     labels = np.concatenate([y for _, y in validate.dataset().as_numpy_iterator()])
     assert np.bincount(labels).tolist() == [1, 4, 1]
     assert train.target == "balanced"
+
+
+@oracle
+@pytest.mark.parametrize("subset", ["validation", "both"])
+def test_validation_images_come_in_the_order_of_their_paths_in_every_epoch(folder, subset):
+    split = {"validation_split": 0.6, "seed": 5, "image_size": 4}
+    sampler = ArraySampler.from_directory(folder, subset=subset, batch_size=5, **split)
+    sampler = sampler[1] if subset == "both" else sampler
+    expected, _ = keras_images(folder, image_size=(4, 4))
+    for _ in range(2):
+        images, labels = (np.concatenate(part) for part in zip(*sampler.dataset().as_numpy_iterator(), strict=True))
+        for path, image, label in zip(sampler.file_paths, images, labels, strict=True):
+            np.testing.assert_allclose(image, expected[path][0], atol=1e-4)
+            assert label == expected[path][1]
+
+
+def test_rows_in_order_are_divided_among_workers_and_repeated_where_asked(folder):
+    split = {"validation_split": 0.6, "subset": "validation", "image_size": 4, "batch_size": 4, "seed": 5}
+    shards = []
+    for i in range(2):
+        sampler = ArraySampler.from_directory(folder, **split)
+        batches = sampler.dataset(num_shards=2, shard_index=i).as_numpy_iterator()
+        shards.append([labels.tolist() for _, labels in batches])
+    whole = [labels.tolist() for _, labels in ArraySampler.from_directory(folder, **split).dataset().as_numpy_iterator()]
+    assert [sorted(a + b) for a, b in zip(*shards, strict=True)] == whole
+    sampler.target = "balanced"
+    assert [labels.tolist() for _, labels in sampler.dataset().as_numpy_iterator()] == [[0] * 4, [1] * 4, [2] * 4]
 
 
 @settings(deadline=None, max_examples=30)
@@ -212,6 +253,18 @@ def test_a_folder_without_images(tmp_path):
     (tmp_path / "ok").mkdir()
     with pytest.raises(ValueError, match="`directory` must hold images"):
         ArraySampler.from_directory(tmp_path)
+
+
+def test_a_class_whose_folder_has_no_images_is_told(folder, tmp_path):
+    for name in ("ok", "worn"):
+        write(tmp_path / name / "0.png", np.random.default_rng(0))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "0.webp").touch()
+    with pytest.warns(UserWarning, match=r"classes \['broken'\] have no rows.*\.bmp.*`class_names`") as told:
+        ArraySampler.from_directory(tmp_path, seed=0)
+    assert told[0].filename == __file__
+    sampler = ArraySampler.from_directory(tmp_path, class_names=["ok", "worn"], seed=0)
+    assert sampler.class_counts.tolist() == [1, 1]
 
 
 @keras_3_only("py_dataset() is refused before")

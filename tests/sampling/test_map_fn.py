@@ -29,6 +29,21 @@ def mapped_file(folder):
     return np.load(folder / "x.npy", mmap_mode="r")
 
 
+@pytest.mark.parametrize("held", ["variable", "table"])
+def test_a_function_may_hold_a_variable_or_a_table(held):
+    variable = tf.Variable(2.0)
+    names = tf.constant(["0", "1", "2"])
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, [10, 11, 12]), -1)
+
+    def function(x, y):
+        return (x * variable, y) if held == "variable" else (x, table.lookup(tf.strings.as_string(y)))
+
+    options = {"batch_size": 8, "seed": 0}
+    found = batches(ArraySampler(X, LABELS, **options).dataset(map_fn=function))
+    plain = batches(ArraySampler(X, LABELS, **options).dataset())
+    assert_equal(found, [(2 * x, y) if held == "variable" else (x, y + 10) for x, y in plain])
+
+
 @settings(deadline=None, max_examples=6)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 3), st.booleans(), st.integers(1, 16))
 def test_each_delivery_gives_the_same_batches(each, rows, shards, smote, block):
