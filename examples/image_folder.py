@@ -1,15 +1,16 @@
 """Photographs of parts in a folder for each class, 1,886 of the most frequent class and 38 of the rarest.
 
-The photographs are made up: 3,000 small JPEG files of clean surfaces, scratches, stains, dents and cracks, in a temporary folder.
-A small CNN is trained twice for as many steps: on the files as they come, and on batches in which each class comes as often, of
-which `ArraySampler.from_directory` decodes only the files that are drawn. A file that comes again is turned and mirrored. Test
-images are 100 of each class; precision is that of the class shares in the folder.
+The photographs are made up: 3,000 small JPEG files of clean surfaces, scratches, stains, dents and cracks, in a temporary
+folder. A small CNN is trained twice for as many steps: on the files as they come, and on batches in which each class comes as
+often, of which `ArraySampler.from_directory` decodes only the files that are drawn. A file that comes again is turned and
+mirrored. Test images are 100 of each class; precision is that of the class shares in the folder.
 
     python examples/image_folder.py
     python examples/image_folder.py --folder parts      makes the files there, and keeps them
 """
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from common import VERBOSE, at_least, folder, parser_of, print_table, save
@@ -35,7 +36,7 @@ def line(points):
     """How near each pixel is to a line through the points: 1 on it, 0 from a pixel and a half on."""
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     distance = np.full((SIDE, SIDE), np.inf)
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         along = end - start
         t = np.clip(((x - start[0]) * along[0] + (y - start[1]) * along[1]) / (along @ along), 0, 1)
         distance = np.minimum(distance, np.hypot(x - start[0] - t * along[0], y - start[1] - t * along[1]))
@@ -123,7 +124,9 @@ def train(files, target, epochs, seed):
 
     def tell(epoch, logs):
         if epoch == 0:
-            drawn, opened = (sum(row[key] for row in training.exposure_report().values()) for key in ("drawn", "distinct"))
+            drawn, opened = (
+                sum(row[key] for row in training.exposure_report().values()) for key in ("drawn", "distinct")
+            )
             print(f"The first epoch decoded {drawn:,} images of {opened:,} of {len(training.file_paths):,} files.")
 
     print(training.summary(), "\n")
@@ -140,7 +143,7 @@ def train(files, target, epochs, seed):
 
 
 def scores(net, test):
-    """Recall and precision of each class `(2, C)`, each test image weighted so that the classes have their shares in the folder."""
+    """Recall and precision of each class `(2, C)`; weights give the classes of the test images their shares in the folder."""
     labels = np.concatenate([labels for _, labels in test])
     report = ki.classification_report(
         labels, net.predict(test, verbose=0), class_names=NAMES, sample_weight=SHARES[labels] / SHARES.mean()
@@ -154,7 +157,8 @@ def draw(files, recalls):
     rows = []
     for name in NAMES:
         paths = sorted((files / name).glob("*.jpg"))[:8]
-        rows.append(np.pad([np.asarray(Image.open(path)) for path in paths], ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255))
+        images = np.array([np.asarray(Image.open(path)) for path in paths])
+        rows.append(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255))
     sheet.imshow(np.concatenate([np.concatenate(row, axis=1) for row in rows]), interpolation="nearest")
     counts = [len(list((files / name).glob("*.jpg"))) for name in NAMES]
     step = SIDE + 4

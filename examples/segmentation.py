@@ -1,8 +1,9 @@
 """Masks with a class of few pixels: pores cover one pixel in a thousand and come in one image of eight.
 
-The images are made up: grains, seams and pores on a noisy ground, and dust that looks like small pores. The rims of the grains are
-labelled 255, which loss and metrics ignore. The same small U-Net is trained for as many steps with cross-entropy, and with Tversky
-loss and cross-entropy on batches in which the images with pores come as often as others. IoU and Dice are those of test images.
+The images are made up: grains, seams and pores on a noisy ground, and dust that looks like small pores. The rims of the grains
+are labelled 255, which loss and metrics ignore. The same small U-Net is trained three times for as many steps: with
+cross-entropy, with Tversky loss and cross-entropy, and so on batches in which images with pores come more often. IoU and Dice
+are those of test images.
 
     python examples/segmentation.py
 """

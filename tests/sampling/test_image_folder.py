@@ -200,7 +200,9 @@ def test_rows_in_order_are_divided_among_workers_and_repeated_where_asked(folder
         sampler = ArraySampler.from_directory(folder, **split)
         batches = sampler.dataset(num_shards=2, shard_index=i).as_numpy_iterator()
         shards.append([labels.tolist() for _, labels in batches])
-    whole = [labels.tolist() for _, labels in ArraySampler.from_directory(folder, **split).dataset().as_numpy_iterator()]
+    whole = [
+        labels.tolist() for _, labels in ArraySampler.from_directory(folder, **split).dataset().as_numpy_iterator()
+    ]
     assert [sorted(a + b) for a, b in zip(*shards, strict=True)] == whole
     sampler.target = "balanced"
     assert [labels.tolist() for _, labels in sampler.dataset().as_numpy_iterator()] == [[0] * 4, [1] * 4, [2] * 4]
