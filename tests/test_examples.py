@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import crepes
 import numpy as np
 import pytest
 from kerases import keras_3_only
@@ -211,7 +212,6 @@ def test_prediction_sets_keep_the_promise_in_every_class(tmp_path):
 
 
 def test_sets_are_those_of_crepes(module):
-    crepes = pytest.importorskip("crepes")
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1, 2], [330, 78, 27])  # a tenth of n + 1 is whole for none: there crepes takes one score more
     p = rng.dirichlet(np.ones(3), size=935) + 0.3 * np.eye(3)[np.r_[y, rng.choice(3, size=500)]]
