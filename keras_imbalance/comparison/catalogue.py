@@ -85,6 +85,14 @@ def two_validation_rows_a_class(run: Run) -> str | None:
     return f"fewer than 2 validation rows {which} {few[0]}" if few else None
 
 
+def enough_steps_for_members(run: Run) -> str | None:
+    """An ensemble takes as many steps as one net, and each member an epoch at least."""
+    least = MEMBERS * _member_steps(run)
+    if run.steps < least:
+        return f"one epoch of its {MEMBERS} members is {least} steps, and every method takes {run.steps}"
+    return None
+
+
 def a_cost_matrix(run: Run) -> str | None:
     """A decision by cost needs costs."""
     return None if run.cost_matrix is not None else "no cost_matrix was given"
@@ -190,15 +198,23 @@ def bagging(run: Run) -> tuple:
         return model
 
     ensemble = BalancedBagging(member, num_members=MEMBERS, seed=run.seed, from_logits=True)
-    rows = run.num_classes * int(run.class_counts.min())
-    epochs = max(1, round(run.steps / (MEMBERS * -(-rows // run.batch_size))))
-    ensemble.fit(run.x, run.y, batch_size=run.batch_size, epochs=epochs, verbose=0)
+    ensemble.fit(run.x, run.y, batch_size=run.batch_size, epochs=member_epochs(run), verbose=0)
 
     def predict(x):
         p = ensemble.predict_proba(x).astype(np.float64)
         return p / p.sum(axis=1, keepdims=True)
 
     return predict, ensemble.train_prior
+
+
+def member_epochs(run: Run) -> int:
+    """Epochs of each member of the ensemble."""
+    return max(1, round(run.steps / (MEMBERS * _member_steps(run))))
+
+
+def _member_steps(run):
+    """Steps of a member in an epoch, on as many rows of each class as the rarest has."""
+    return -(-run.num_classes * int(run.class_counts.min()) // run.batch_size)
 
 
 # How a trained net decides
@@ -248,13 +264,23 @@ def minimum_cost(run: Run, probabilities: np.ndarray, labels: np.ndarray) -> Any
     return lambda p: minimum_cost_decision(correct_prior(p, prior, natural), costs)
 
 
-# The table. Code is written for `Comparison.settings`, which gives it class_counts, sampler and the like.
+# The table. Code is written for `Comparison.settings`, which gives it class_counts, sampler and the like. Its last expression
+# is the part; lines before that lead to it.
 BALANCED_SAMPLER = 'ki.ArraySampler(x_train, y_train{classes}, batch_size={batch_size}, target="balanced")'
 MATCHED = {
     "sampler": "ki.ArraySampler(x_train, y_train, batch_size={batch_size}, target=0.75)",
     "loss": "ki.LogitAdjustedLoss(sampler, from_logits=True)",
 }
-TUNED_F1 = "ki.tune_macro_f1(probabilities, train_prior=output_prior, true_prior={prior})"
+TUNED_F1 = "{drawn_as_used}ki.tune_macro_f1({tuned_on}, train_prior=output_prior, true_prior={prior})"
+BAGGING = f"""def compiled_model():
+    {{build}}
+    model.compile({{optimizer}}, {{plain_loss}})
+    return model
+
+
+ensemble = ki.BalancedBagging(compiled_model, num_members={MEMBERS}, from_logits=True)
+ensemble.fit(x_train, y_train, batch_size={{batch_size}}, epochs={{member_epochs}})
+ensemble.predict_proba, ensemble.train_prior"""
 DEFERRED = "[ki.DeferredReweighting({switch_epoch})]"
 WEIGHTED = "ki.ClassBalancedLoss(class_counts, {loss_form})"
 
@@ -304,7 +330,7 @@ DEFAULT = (
         needs=one_class_a_row,
         settings={
             "sampler": BALANCED_SAMPLER,
-            "callbacks": "[ki.DynamicSampling(sampler, validation_data=(x_validation, y_validation))]",
+            "callbacks": "[ki.DynamicSampling(sampler, validation_data=(x_validation, y_validation){threshold})]",
         },
     ),
     Method(
@@ -314,7 +340,7 @@ DEFAULT = (
         needs=two_epochs,
         settings={
             "sampler": BALANCED_SAMPLER,
-            "callbacks": "[ki.TwoPhaseLearning(sampler, switch_epoch={switch_epoch})]",
+            "callbacks": "[ki.TwoPhaseLearning(sampler, switch_epoch={switch_epoch}{rate_factor})]",
         },
     ),
     Method(
@@ -348,8 +374,8 @@ DEFAULT = (
     Method(
         "bagging",
         train=bagging,
-        needs=one_class_a_row,
-        settings={"train": "ki.BalancedBagging(compiled_model, num_members=10, from_logits=True)"},
+        needs=[one_class_a_row, enough_steps_for_members],
+        settings={"train": BAGGING},
     ),
     Method(
         "plain, adjusted afterwards",
@@ -372,7 +398,8 @@ DEFAULT = (
         decide=thresholds,
         needs=two_validation_rows_a_class,
         settings={
-            "decide": "ki.tune_thresholds(y_validation, probabilities, objective={objective!r}{several}{ignored})"
+            "decide": "{weighted_as_used}ki.tune_thresholds({labels}, {scored}, "
+            "objective={objective!r}{costs}{weights}{several})"
         },
     ),
     Method(

@@ -1,115 +1,196 @@
 """The code that a method of the table stands for."""
 
+import ast
+import re
 from typing import Any
 
-from keras_imbalance._keras import optimizer_config
+from keras_imbalance._keras import keras, learning_rates, optimizer_config
+from keras_imbalance.comparison.catalogue import member_epochs
 from keras_imbalance.comparison.method import PARTS, Method, Run
-from keras_imbalance.comparison.training import head_of
+from keras_imbalance.comparison.training import EMA_MOMENTUM, default_optimizer, head_of
 
-LIKELIEST = ".argmax(-1)"
-ENSEMBLE = """import keras
-import keras_imbalance as ki
-
-
-def compiled_model():
-    model = build_model(x_train)
-    model.compile({optimizer}, {plain_loss})
-    return model
-
-
-ensemble = {train}
-ensemble.fit(x_train, y_train, batch_size={batch_size})
-output_prior = ensemble.train_prior
-probabilities = ensemble.predict_proba(x_validation)"""
+PLACE = re.compile(r"\{(\w+)(!r)?\}")
+# What each part is called in the code.
+NAMES = {"head": "new_head", "train": "predict, output_prior", "decide": "decision"}
+DEFAULT_OPTIMIZER = f"keras.optimizers.Adam(use_ema=True, ema_momentum={EMA_MOMENTUM})"
+KNOWN_LOSSES = ("ki.", "keras.losses.")
 
 
 def code_of(method: Method, context: dict[str, Any]) -> str:
     """Lines that build, train and decide as a method does, on class ids `y_train` and, where it decides, validation rows.
 
+    What a function of the user's own gives is `...`, to be filled in, unless `settings` of the method has code for it.
+
     Args:
         method: of the comparison.
-        context: epochs, batch_size, switch_epoch, head, channels, optimizer, plain_loss, softmax, objective, and how to call
-            functions for such labels: loss_form, several, ignored, classes, counts, natural, half_way, likeliest, one_class.
+        context: what `context_of` gives, and the objective of tuned thresholds.
     """
-    parts = {part: _part(method, part).format(**context) for part in PARTS if getattr(method, part) is not None}
+    parts = {part: _part(method, part, context) for part in PARTS if getattr(method, part) is not None}
+    assigned = {part: _assigned(part, code) for part, code in parts.items()}
+    class_counts = f"class_counts = {context['counts']}"
     if "train" in parts:
-        of_pairs = {**context, "likeliest": LIKELIEST}  # the ensemble gives both classes of one logit
-        return "\n".join([ENSEMBLE.format(**context, **parts), *_decision(parts, of_pairs)]) + "\n"
-    lines = ["import keras", "import keras_imbalance as ki", "", "model = build_model(x_train)"]
-    if "rarest_classes(" in parts.get("sampler", ""):
-        lines.insert(2, "from keras_imbalance.sampling import rarest_classes")
-    if "head" in parts:
-        lines += [
-            f"features = model.get_layer({context['head']}).input",
-            f"model = keras.Model(model.inputs, {parts['head']}(features))",
+        lines = [class_counts, *assigned["train"], "probabilities = predict(x_validation)"]
+    else:
+        lines = [context["build"], *_new_head(assigned, context), class_counts, *assigned.get("sampler", [])]
+        lines += assigned.get("loss", [f"loss = {context['plain_loss']}"])
+        lines += [line for part in ("class_weight", "callbacks") for line in assigned.get(part, [])]
+        lines += [f"model.compile({context['optimizer']}, loss)", _fit(parts, context), *_prior(parts, context)]
+        lines += [f"logits = {_scale(parts)}model.predict(x_validation)", f"probabilities = {context['activated']}"]
+    lines += assigned.get("decide", [])
+    lines.append(
+        "decided = decision(probabilities)" if "decide" in parts else f"decided = probabilities{context['likeliest']}"
+    )
+    text = "\n".join(lines)
+    return "\n".join([*_imports(text), "", text]) + "\n"
+
+
+def _imports(text):
+    lines = ["import keras"]
+    if re.search(r"\bnp\.", text):
+        lines.append("import numpy as np")
+    lines.append("import keras_imbalance as ki")
+    return [*lines, "from keras_imbalance.sampling import rarest_classes"] if "rarest_classes(" in text else lines
+
+
+def _part(method, part, context):
+    """The code of a part; of a function of the user's own what it is called, as a comment, and "..."."""
+    if part in method.code:
+        return PLACE.sub(lambda place: _filled(place, context), method.code[part])
+    given = getattr(method, part)
+    if hasattr(given, "fit_resample"):
+        return _resampled(given, context)
+    called = " ".join(getattr(given, "__qualname__", repr(given)).split())
+    return f"# What {called} gives as {part}; settings= of the Method can say.\n..."
+
+
+def _filled(place, context):
+    """What stands in a place such as {batch_size}; braces of other words are Python's."""
+    name, as_text = place.groups()
+    if name not in context:
+        return place.group()
+    return repr(context[name]) if as_text else str(context[name])
+
+
+def _assigned(part, code):
+    """The lines before the last expression of some code, and that expression under the name of the part."""
+    try:
+        last = ast.parse(code).body[-1]
+    except (SyntaxError, IndexError):
+        first = 0
+    else:
+        first = last.lineno - 1 if isinstance(last, ast.Expr) else 0
+    lines = code.splitlines()
+    return [*lines[:first], f"{NAMES.get(part, part)} = {lines[first]}", *lines[first + 1 :]]
+
+
+def _resampled(sampler, context):
+    """A sampler of the rows that one of imbalanced-learn gives, in epochs of as many as the training rows."""
+    parameters = sampler.get_params()
+    made = [sampler, *(value for value in parameters.values() if hasattr(value, "get_params"))]
+    seeded = sampler
+    if "random_state" in parameters:
+        seeded = type(sampler)(**{**sampler.get_params(deep=False), "random_state": context["seed"]})
+    lines = sorted({f"from {_public(type(each).__module__)} import {type(each).__name__}" for each in made})
+    rows = f"{seeded!r}.fit_resample(x_train.reshape(len(x_train), -1), y_train)"
+    return "\n".join(
+        [
+            *lines,
+            f"x_resampled, y_resampled = {rows}",
+            "x_resampled = x_resampled.reshape(-1, *x_train.shape[1:])",
+            f'ki.ArraySampler(x_resampled, y_resampled, batch_size={context["batch_size"]}, target="natural", '
+            "epoch_size=len(y_train))",
         ]
-    lines.append(f"class_counts = {context['counts']}")
-    if "sampler" in parts:
-        lines.append(f"sampler = {parts['sampler']}")
-    lines += [
-        f"loss = {parts.get('loss', context['plain_loss'])}",
-        f"model.compile({context['optimizer']}, loss)",
-        _fit(parts, context),
-        *_prior(parts, context),
-        f"probabilities = keras.ops.convert_to_numpy({context['softmax']}(model.predict(x_validation)))",
-        *_decision(parts, context),
+    )
+
+
+def _public(module):
+    """The module without the parts from which it takes names for others."""
+    return ".".join(part for part in module.split(".") if not part.startswith("_"))
+
+
+def _new_head(assigned, context):
+    if "head" not in assigned:
+        return []
+    return [
+        *assigned["head"],
+        f"model = keras.Model(model.inputs, new_head(model.get_layer({context['head']}).input))",
     ]
-    return "\n".join(lines) + "\n"
 
 
 def _fit(parts, context):
     rows = (
-        "sampler.dataset(), shuffle=False"
+        f"sampler.{context['batches']}(), shuffle=False"
         if "sampler" in parts
         else f"x_train, y_train, batch_size={context['batch_size']}"
     )
     options = [f"epochs={context['epochs']}"]
-    options += [f"{part}={parts[part]}" for part in ("class_weight", "callbacks") if part in parts]
+    options += [f"{part}={part}" for part in ("class_weight", "callbacks") if part in parts]
     return f"model.fit({', '.join([rows, *options])})"
 
 
+def _scale(parts):
+    """The factor of an LDAM loss, which its logits are trained with."""
+    if "LDAMLoss(" in parts.get("loss", ""):
+        return "loss.scale * "
+    return "(loss.scale if isinstance(loss, ki.LDAMLoss) else 1.0) * " if _unknown_loss(parts) else ""
+
+
+def _unknown_loss(parts):
+    return "loss" in parts and not parts["loss"].startswith(KNOWN_LOSSES)
+
+
 def _prior(parts, context):
-    """What the probabilities speak for; nothing where a sampler draws rows of several classes."""
-    if "LogitAdjustedLoss" in parts.get("loss", ""):
-        return ["output_prior = loss.output_prior"]
-    if "class_weight" in parts:
-        return ['output_prior = ki.target_distribution(class_counts, "balanced")']
-    if "sampler" not in parts:
-        return [f"output_prior = {context['natural']}"]
-    return ["output_prior = sampler.drawn_prior"] if context["one_class"] else []
-
-
-def _decision(parts, context):
-    if "decide" in parts:
-        return [f"decision = {parts['decide']}", "decided = decision(probabilities)"]
-    return [f"decided = probabilities{context['likeliest']}"]
-
-
-def _part(method, part):
-    """The code of a part, or what a function of the user's own is called."""
-    if part in method.code:
-        return method.code[part]
-    function = getattr(method, part)
-    name = getattr(function, "__qualname__", None)
-    if name is None:
-        return repr(function).replace("{", "{{").replace("}", "}}")
-    return f"{name.replace('<', '').replace('>', '')}(run)  # `{part}` of {method.name}"
+    """What the probabilities speak for: what the loss says, else drawn shares times class weights."""
+    loss, adjusted = parts.get("loss", ""), "loss.output_prior"
+    if "LogitAdjustedLoss(" in loss:
+        return [f"output_prior = {adjusted}"]
+    before, drawn = context["drawn"] if "sampler" in parts else ([], "class_counts")
+    lines, weights = [*before], None
+    if "DeferredReweighting(" in parts.get("callbacks", ""):
+        of_counts = "ki.class_weights({}, scheme=deferred.scheme, beta=deferred.beta)"
+        lines.append("deferred = next(each for each in callbacks if isinstance(each, ki.DeferredReweighting))")
+        weights = of_counts.format("class_counts")
+        if context["several"]:
+            weights = f"np.array([{of_counts.format('counts')} for counts in class_counts])"
+    elif "ClassBalancedLoss(" in loss:
+        weights = "np.array(loss.class_weights)"
+    elif "class_weight" in parts:
+        weights = "np.array([class_weight[i] for i in range(len(class_counts))])"
+    elif _unknown_loss(parts):
+        weights = "np.array(loss.class_weights if isinstance(loss, ki.ClassBalancedLoss) else 1.0)"
+    if weights is None and drawn != "drawn":
+        return [*lines, f"output_prior = {drawn if 'sampler' in parts else context['natural']}"]
+    lines.append(f"shares = {drawn}{'' if weights is None else f' * {weights}'}")
+    lines.append("output_prior = shares / shares.sum(axis=-1, keepdims=True)")
+    if _unknown_loss(parts):
+        lines += ["if isinstance(loss, ki.LogitAdjustedLoss):", f"    output_prior = {adjusted}"]
+    return lines
 
 
 def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
-    """What the code of every method of a comparison holds."""
+    """What the code of every method of a comparison holds: numbers, and how functions are called for such labels."""
     channels, head = model.outputs[0].shape[-1], head_of(model, run.head)
     names = [layer.name for layer in model.layers]
+    # An optimizer of one's own comes with the model.
+    own = type(optimizer) is not type(default_optimizer()) or optimizer_config(optimizer) != optimizer_config(
+        default_optimizer()
+    )
     return {
         "batch_size": run.batch_size,
         "epochs": run.epochs,
         "switch_epoch": run.switch_epoch,
+        "member_epochs": member_epochs(run) if run.data.one_class else 1,
+        "seed": run.seed,
         # Keras numbers its own names anew in each model.
         "head": repr(run.head) if run.head or not head else f"model.layers[{names.index(head) - len(names)}].name",
         "channels": channels,
-        "optimizer": _optimizer_code(optimizer),
-        "softmax": "keras.ops.sigmoid" if channels == 1 or run.data.multi_label else "keras.ops.softmax",
+        "build": f"model{', optimizer' if own else ''} = build_model(x_train)",
+        "optimizer": "optimizer" if own else DEFAULT_OPTIMIZER,
+        "rate_factor": ", learning_rate_factor=1.0" if learning_rates(optimizer) is None else "",
+        "threshold": ", threshold=0.0" if channels == 1 else "",
+        "batches": "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset",
         **_of_labels(run, channels == 1),
+        **_of_use(run),
     }
 
 
@@ -122,7 +203,9 @@ def _of_labels(run, one_logit):
     )
     loss = "BinaryCrossentropy" if one_logit or several else "SparseCategoricalCrossentropy"
     natural = "class_counts / class_counts.sum(axis=1, keepdims=True)" if several else "ki.class_prior(class_counts)"
-    above_half = " > 0.5" if several else "[..., 0] > 0.5" if one_logit else ""
+    activated = "keras.ops.sigmoid(logits)" if several else "keras.ops.softmax(logits)"
+    if one_logit and not several:  # of both classes
+        activated = "keras.ops.softmax(np.insert(logits, 0, 0, axis=-1))"
     return {
         "several": of_several,
         "ignored": of_ignored,
@@ -131,10 +214,51 @@ def _of_labels(run, one_logit):
         "counts": f"ki.count_classes(y_train{of_several}{of_ignored})",
         "classes": _sampled_by(run.data),
         "natural": natural,
-        "prior": natural if run.prior_of_use is None else f"{run.prior_of_use.round(6).tolist()}",
+        "drawn": _drawn(run.data),
+        "activated": f"keras.ops.convert_to_numpy({activated})",
         "half_way": f"({natural}) ** 0.75" if several else "ki.target_distribution(class_counts, 0.75)",
-        "likeliest": above_half or LIKELIEST,
-        "one_class": run.data.one_class,
+        "likeliest": " > 0.5" if several else ".argmax(-1)",
+    }
+
+
+def _of_use(run):
+    """How decisions are tuned on the validation rows, or positions, that count, in the shares of use."""
+    ignored, prior, classes = run.data.ignore_class, run.prior_of_use, run.num_classes
+    labels, scored, lines = "y_validation", "probabilities", ""
+    if ignored is not None:
+        labels, scored = "labels", "scored"
+        lines = f"counted = y_validation != {ignored}\nlabels, scored = y_validation[counted], probabilities[counted]\n"
+    elif not run.data.one_class and not run.data.multi_label:
+        labels, scored = "labels", "scored"
+        lines = f"labels, scored = y_validation.ravel(), probabilities.reshape(-1, {classes})\n"
+    found = {
+        "labels": labels,
+        "scored": scored,
+        "tuned_on": scored,
+        "weighted_as_used": lines,
+        "drawn_as_used": lines,
+        "weights": "",
+        "costs": ", cost_matrix=cost_matrix" if run.metric == "cost" else "",
+        "prior": _of_labels(run, False)["natural"],
+    }
+    if prior is None:
+        return found
+    shares = [float(f"{share:.6g}") for share in prior]
+    weighted = (
+        f"{lines}row_counts = np.maximum(np.bincount({labels}, minlength={classes}), 1)\n"
+        f"weights = (np.array({shares}) * len({labels}) / row_counts)[{labels}]\n"
+    )
+    drawn = (
+        f"rng, size = np.random.default_rng({run.seed}), len({labels})\n"
+        "drawn = rng.choice(size, size=size, p=weights / weights.sum())\n"
+    )
+    return {
+        **found,
+        "prior": f"{shares}",
+        "weights": ", sample_weight=weights",
+        "weighted_as_used": weighted,
+        "drawn_as_used": weighted + drawn,
+        "tuned_on": f"{scored}[drawn]",
     }
 
 
@@ -148,14 +272,16 @@ def _sampled_by(data):
     return f", classes=rarest_classes(y_train[..., None]{ignored})"
 
 
-def _optimizer_code(optimizer):
-    """The call that makes such an optimizer; "optimizer" where it holds more than numbers and words."""
-    try:
-        defaults = optimizer_config(type(optimizer)())
-    except TypeError:
-        return "optimizer"
-    changed = {name: value for name, value in optimizer_config(optimizer).items() if defaults.get(name) != value}
-    if not all(isinstance(value, (bool, int, float, str)) for value in changed.values()):
-        return "optimizer"
-    values = (f"{name}={value:.6g}" if type(value) is float else f"{name}={value!r}" for name, value in changed.items())
-    return f"keras.optimizers.{type(optimizer).__name__}({', '.join(values)})"
+def _drawn(data):
+    """Lines that lead to the shares of classes in what a sampler drew, and these shares."""
+    if data.one_class:
+        return [], "sampler.drawn_prior"
+    ignored = "" if data.ignore_class is None else f", ignore_class={data.ignore_class}"
+    several, y = (", multi_label=True", "y_train") if data.multi_label else ("", "y_train[..., None]")
+    classes = "" if data.multi_label else f", num_classes={len(data.class_names)}"
+    counts = f"ki.count_classes(y_train[row_classes == i]{classes}{several}{ignored})"
+    return [
+        f"row_classes = rarest_classes({y}{ignored})",
+        "times = sampler.drawn_prior / np.maximum(np.bincount(row_classes), 1)  # each of its rows was drawn",
+        f"drawn = sum(times[i] * {counts} for i in np.unique(row_classes))",
+    ], "drawn"

@@ -114,8 +114,13 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
         remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."
         raise invalid("build_model", "give a model that is not compiled", received=model.name, remedy=remedy)
     if optimizer is None:
-        optimizer = keras.optimizers.Adam(use_ema=True, ema_momentum=EMA_MOMENTUM)
+        optimizer = default_optimizer()
     return model, optimizer
+
+
+def default_optimizer() -> Any:
+    """That of all methods, where `build_model` gives none."""
+    return keras.optimizers.Adam(use_ema=True, ema_momentum=EMA_MOMENTUM)
 
 
 def check_logits(model: Any, x: Any, data: Data) -> None:

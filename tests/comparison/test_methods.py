@@ -13,37 +13,20 @@ from keras_imbalance.comparison.catalogue import DEFAULT, methods_of, weighted
 from keras_imbalance.comparison.code import code_of, context_of
 from keras_imbalance.comparison.method import Run
 from keras_imbalance.comparison.rows import Split, data_of
-from keras_imbalance.comparison.training import fitted
+from keras_imbalance.comparison.training import default_optimizer, fitted
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
 DEFAULTS = {method.name: method for method in DEFAULT}
 TRAINED = {method.training: method for method in reversed(DEFAULT)}
-CONTEXT = {
-    "batch_size": 32,
-    "epochs": 5,
-    "switch_epoch": 4,
-    "head": "model.layers[-1].name",
-    "channels": 3,
-    "optimizer": "keras.optimizers.Adam(use_ema=True, ema_momentum=0.98)",
-    "plain_loss": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
-    "prior": "ki.class_prior(class_counts)",
-    "softmax": "keras.ops.softmax",
-    "objective": "f1",
-    "several": "",
-    "ignored": "",
-    "loss_form": "from_logits=True",
-    "classes": "",
-    "counts": "ki.count_classes(y_train)",
-    "natural": "ki.class_prior(class_counts)",
-    "half_way": "ki.target_distribution(class_counts, 0.75)",
-    "likeliest": ".argmax(-1)",
-    "one_class": True,
-}
 
 
 def run_of(x, y, epochs=5):
     rows = np.split(np.arange(len(y)), [int(0.6 * len(y)), int(0.8 * len(y))])
     return Run(data_of(x, y), Split(*rows), 32, epochs, 0, cost_matrix=1 - np.eye(3))
+
+
+def context_for(run, model):
+    return {**context_of(run, model, default_optimizer()), "objective": "f1"}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +91,7 @@ def test_the_code_makes_the_loss_that_is_compared(name, monkeypatch):
     monkeypatch.setattr(keras.Model, "fit", lambda self, *data, **options: None)
     run = run_of(x, y)
     names = {"build_model": net, "x_train": run.x, "y_train": run.y, "x_validation": run.validation[0]}
-    exec(code_of(DEFAULTS[name], CONTEXT), names)
+    exec(code_of(DEFAULTS[name], context_for(run, net(x))), names)
     if DEFAULTS[name].sampler is not None:
         run.sampler = DEFAULTS[name].sampler(run)
     assert names["loss"].get_config() == DEFAULTS[name].loss(run).get_config()
@@ -121,7 +104,7 @@ def test_the_code_for_one_logit_decides_between_two_classes(monkeypatch):
     run = run_of(x, y)
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.set_weights([np.array([[1.0]]), np.array([-2.5])])
-    context = {**context_of(run, model, keras.optimizers.Adam()), "objective": "f1"}
+    context = context_for(run, model)
     names = {"build_model": lambda x: model, "x_train": run.x, "y_train": run.y, "x_validation": run.validation[0]}
     exec(code_of(DEFAULTS["plain, adjusted afterwards"], context), names)
     rare = 1 / (1 + np.exp(2.5 - run.validation[0][:, 0].astype(float)))
@@ -134,7 +117,8 @@ def test_the_code_for_one_logit_decides_between_two_classes(monkeypatch):
 
 @pytest.mark.parametrize("name", list(DEFAULTS))
 def test_every_method_has_code_that_python_reads(name):
-    code = code_of(DEFAULTS[name], CONTEXT)
+    x, y = drawn(COUNTS, 0)
+    code = code_of(DEFAULTS[name], context_for(run_of(x, y), net(x)))
     compile(code, name, "exec")
     assert "{" not in code.replace("{0", "")
 
