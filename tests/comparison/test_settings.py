@@ -170,4 +170,4 @@ def test_the_rows_of_imbalanced_learn_are_drawn_as_they_were(monkeypatch):
     run, build, context = case_of("classes")
     sampler = executed(code_of(Method("ros", sampler=RandomOverSampler()), context), run, build)["sampler"]
     assert len(set(sampler.class_counts.tolist())) == 1
-    assert sampler.epoch_size == len(run.y)
+    assert len(sampler) == -(-len(run.y) // run.batch_size)
