@@ -98,6 +98,7 @@ from keras_imbalance._core._text_table import (
     number_text,
     rows_text,
     text_table,
+    wrapped,
 )
 
 __all__ = [
@@ -175,5 +176,6 @@ __all__ = [
     "target_distribution",
     "text_table",
     "two_channels",
+    "wrapped",
     "write_atomically",
 ]

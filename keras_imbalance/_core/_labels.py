@@ -348,7 +348,10 @@ def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
     if ids.dtype.kind == "f":
         fractional = ~(np.isfinite(ids) & (ids == np.floor(ids)))
         if fractional.any():
-            raise invalid(name, "hold class ids, which are whole numbers", received=str(ids[fractional][0]))
+            remedy = "Leave out rows without a label." if np.isnan(ids).any() else ""
+            raise invalid(
+                name, "hold class ids, which are whole numbers", received=str(ids[fractional][0]), remedy=remedy
+            )
     low, high = ids.min(), ids.max()
     if low < 0 or (num_classes is not None and high >= num_classes):
         limit = "" if num_classes is None else f" below {num_classes}"

@@ -36,6 +36,7 @@ def arrays_of(value: Any, name: str) -> Any:
 def _one_array(value, name):
     array = check_table(value, name)
     if array.ndim == 0 or not (array.dtype.kind in NUMBERS or is_text(array)):
+        _check_missing(array, name)
         received = f"{type(value)}" if array.ndim == 0 else f"{type(value)}, as an array of dtype {array.dtype}"
         requirement = "be an array with a row for each sample, or a nest of them"
         raise invalid(name, requirement, received=received, remedy=_way_to_an_array(value, array, name))
@@ -43,6 +44,20 @@ def _one_array(value, name):
         remedy = "Leave out an input that has no columns."
         raise invalid(name, "have at least one value in each row", received=f"shape {array.shape}", remedy=remedy)
     return array
+
+
+def _check_missing(objects, name):
+    missing = [i for i, item in enumerate(objects.flat) if _is_missing(item)] if objects.ndim else []
+    if missing:
+        row = missing[0] // max(1, objects.size // len(objects))
+        received = f"{len(missing)} missing of {objects.size}, the first in row {row}"
+        raise invalid(name, "hold no missing values", received=received, remedy="Drop such rows or fill them first.")
+
+
+def _is_missing(item):
+    """Whether an object is None, NaN, or what pandas has for them."""
+    is_nan = isinstance(item, (float, np.floating)) and bool(np.isnan(item))
+    return item is None or is_nan or type(item).__name__ in ("NAType", "NaTType")
 
 
 def _frame(frame, name):
@@ -78,6 +93,8 @@ def _way_to_an_array(value, array, name):
     """What to do with a value that is not an array, in a sentence, or nothing."""
     if name.endswith("sample_weight") and isinstance(value, (int, str)):
         return "Other arguments go by name, as batch_size=32."
+    if isinstance(value, str):
+        return f"Pass the column itself, as frame[{value!r}], and leave it out of x." if name.endswith("y") else ""
     if array.ndim:
         dtype = "int64" if name == "y" else "float32"
         return f"Convert it, as by {name}.astype({dtype!r}), once missing values are dropped or filled."

@@ -32,6 +32,27 @@ def cut(text: str, most: int) -> str:
     return shorter
 
 
+def wrapped(text: str, width: int, indent: str = "  ") -> str:
+    """`text` in lines of at most `width` columns, all but the first with an indent; a word longer than a line is broken.
+
+    Example:
+    >>> print(wrapped("one two three", 8))
+    one two
+      three
+    """
+    lines, empty = [""], ("", indent)
+    for word in text.split():
+        if lines[-1] not in empty and columns_of(f"{lines[-1]} {word}") <= width:
+            lines[-1] += " "
+        elif lines[-1] not in empty:
+            lines.append(indent)
+        for letter in word:
+            if columns_of(lines[-1] + letter) > width:
+                lines.append(indent)
+            lines[-1] += letter
+    return "\n".join(lines)
+
+
 def text_table(blocks: Sequence[Sequence[Sequence[str]]], *, most: int = 24) -> str:
     """Rows of cells in columns, a blank line between two blocks.
 

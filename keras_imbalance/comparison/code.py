@@ -182,7 +182,7 @@ def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
         "member_epochs": member_epochs(run) if run.data.one_class else 1,
         "seed": run.seed,
         # Keras numbers its own names anew in each model.
-        "head": repr(run.head) if run.head or not head else f"model.layers[{names.index(head) - len(names)}].name",
+        "head": f"model.layers[{names.index(head) - len(names)}].name" if head else "None",
         "channels": channels,
         "build": f"model{', optimizer' if own else ''} = build_model(x_train)",
         "optimizer": "optimizer" if own else DEFAULT_OPTIMIZER,

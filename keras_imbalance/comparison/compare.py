@@ -26,7 +26,7 @@ from keras_imbalance.comparison.rows import GIVEN, check_sklearn, data_of, given
 from keras_imbalance.comparison.schedule import Clock, better_half, carry_out, jobs_of
 from keras_imbalance.comparison.scores import METRICS, score
 from keras_imbalance.comparison.store import Store, about
-from keras_imbalance.comparison.training import Task, built, check_logits, head_of
+from keras_imbalance.comparison.training import Task, built, check_logits, head_of, position_of
 
 
 def compare_methods(
@@ -143,6 +143,7 @@ def compare_methods(
         "cost_matrix": None if cost_matrix is None else check_cost_matrix(cost_matrix),
     }
     check_whole(verbose, "verbose", 0)
+    jobs = jobs_of(n_jobs)
     check_number(time_limit, "time_limit", above=0, optional=True)
     check_flag(retry_failed, "retry_failed")
     parts = dict(zip(GIVEN, (train, validation, test), strict=True))
@@ -158,8 +159,7 @@ def compare_methods(
     first = take(data.x, rows[0].train)
     model, optimizer = built(build_model, first)
     check_logits(model, take(data.x, rows[0].train[:8]), data)
-    head = getattr(head, "name", head)
-    head_of(model, head)
+    head = position_of(model, getattr(head, "name", head))
     tasks = [
         [Task(method, build_model, data, split, i, options, head) for method in chosen] for i, split in enumerate(rows)
     ]
@@ -175,7 +175,7 @@ def compare_methods(
         if reason:
             found.remove(method, f"left out: {reason}")
     store = Store(directory, {} if directory is None else about(tasks[0][0], model, optimizer), retry_failed)
-    _Comparing(found, store, Clock(time_limit, jobs_of(n_jobs), verbose)).run(tasks)
+    _Comparing(found, store, Clock(time_limit, jobs, verbose)).run(tasks)
     return found
 
 
@@ -317,7 +317,10 @@ def _unsuited(method, tasks, model, optimizer):
     for task in tasks:
         run = task.run()
         run.model, run.optimizer, run.head = model, optimizer, head_of(model, run.head)
-        reason = method.unsuited(run)
+        try:
+            reason = method.unsuited(run)
+        except Exception as error:  # the others go on
+            reason = f"its `needs` failed: {type(error).__name__}: {error}".rstrip(".")
         if reason:
             return reason
     return None

@@ -30,7 +30,7 @@ class Run:
         prior_of_use: the class shares where the net is used `(C,)`, or None: those of the training rows.
         model: the net, once it is built.
         optimizer: its optimizer, likewise.
-        head: name of the layer that retraining methods renew.
+        head: the layer that retraining methods renew: its position in `model.layers`, and its name once the net is built.
         sampler: what the `sampler` of the method gave, or None.
         output_prior: the class shares that the probabilities speak for, `(C,)`, once the net is trained.
         new_model: function without arguments that builds one more net: `(model, optimizer)`, not compiled.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_imbalance._core import check_one_of, check_whole, columns_of, cut, invalid, number_text, text_table
+from keras_imbalance._core import check_one_of, check_whole, columns_of, cut, invalid, number_text, text_table, wrapped
 from keras_imbalance.comparison.catalogue import OBJECTIVES, PLAIN
 from keras_imbalance.comparison.code import code_of
 from keras_imbalance.comparison.method import Method
@@ -140,7 +139,7 @@ class Comparison:
         check_whole(width, "width", NARROWEST)
         lines = self._lines()
         blocks = [text_table([block[:1], block[1:]], most=LONGEST) for block in _blocks(lines, width)]
-        notes = [textwrap.fill(note, width, subsequent_indent="  ") for note in self._notes()]
+        notes = [wrapped(note, width) for note in self._notes()]
         tables = "\n\n".join(blocks if len(lines) > 1 else [])
         return "\n\n".join(part for part in (tables, "\n".join(notes)) if part)
 

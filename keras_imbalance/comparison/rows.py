@@ -16,6 +16,8 @@ from keras_imbalance._core import (
     check_whole,
     class_ids,
     invalid,
+    is_frame,
+    is_text,
     looks_one_hot,
     named_ids,
     shown,
@@ -196,15 +198,70 @@ def _not_ignored(ignore_class, where):
 
 
 def given_data(parts: dict, class_names: Sequence[str] | None = None, **form: Any) -> tuple[Data, Split]:
-    """Data given as `train=, validation=, test=`, each `(x, y)`, as one, and the rows of each part; `form` as in `data_of`."""
+    """Data given as `train=, validation=, test=`, each `(x, y)`, as one, and the rows of each part; `form` as in `data_of`.
+
+    Raises:
+        ValueError: for what is no pair, a part without rows, rows or labels of another form than those of `train`, and training
+            rows that lack a class.
+    """
     for name, part in parts.items():
         if not isinstance(part, (tuple, list)) or len(part) != 2:
             remedy = "Pass train=, validation= and test= together, and leave x and y out."
             raise invalid(name, "be a pair (x, y)", received=f"a {type(part).__name__}", remedy=remedy)
-    arrays = [(arrays_of(x, f"{name} x"), arrays_of(y, f"{name} y")) for name, (x, y) in parts.items()]
-    x, y = (tree.map_structure(lambda *leaves: np.concatenate(leaves), *column) for column in zip(*arrays, strict=True))
-    ends = np.cumsum([len(labels) for _, labels in arrays])
-    return data_of(x, y, class_names, **form), Split(*np.split(np.arange(ends[-1]), ends[:-1]))
+    arrays = {name: (arrays_of(x, f"{name} x"), arrays_of(y, f"{name} y")) for name, (x, y) in parts.items()}
+    lengths = {name: _length(name, part) for name, part in arrays.items()}
+    forms = {
+        name: {**_forms(x, arrays[name][0], "x"), **_forms(y, arrays[name][1], "y")} for name, (x, y) in parts.items()
+    }
+    for name in parts:
+        _check_alike(name, forms[name], forms["train"])
+    columns = zip(*arrays.values(), strict=True)
+    x, y = (tree.map_structure(lambda *leaves: np.concatenate(leaves), *column) for column in columns)
+    ends = np.cumsum(list(lengths.values()))
+    data, split = data_of(x, y, class_names, **form), Split(*np.split(np.arange(ends[-1]), ends[:-1]))
+    missing = _lacking(data, split.train)
+    if missing:
+        rows = "with and without each label" if data.multi_label else "of every class"
+        remedy = "Move some from the other parts, or merge the smallest classes."
+        raise invalid("train", f"hold rows {rows}", received=f"none of {shown(missing)}", remedy=remedy)
+    return data, split
+
+
+def _length(name, part):
+    """How many rows a part has."""
+    found = sorted({len(leaf) for leaf in tree.flatten(part)})
+    if len(found) > 1 or found == [0]:
+        received = f"{' and '.join(map(str, found))} rows"
+        raise invalid(name, "hold rows, in x as many as in y", received=received)
+    return found[0]
+
+
+def _forms(value, array, path):
+    """What a row is: for each array of a nest, by its path, the kind, the shape, and the columns where it was a frame."""
+    if isinstance(array, (dict, tuple)):
+        keys = array if isinstance(array, dict) else range(len(array))
+        found = (_forms(value[key], array[key], f"{path}[{key!r}]") for key in keys)
+        return {leaf: form for forms in found for leaf, form in forms.items()}
+    kind = "text" if is_text(array) else "numbers"
+    return {path: (kind, array.shape[1:], list(value.columns) if is_frame(value) else None)}
+
+
+def _check_alike(name, forms, expected):
+    for path in {**expected, **forms}:
+        found, wanted = (table.get(path, ("nothing", (), None)) for table in (forms, expected))
+        others = found[2] != wanted[2] and None not in (found[2], wanted[2])
+        if found[:2] != wanted[:2] or others:
+            received = f"{path}: {_told(found)}; in train: {_told(wanted)}"
+            remedy = "Give all parts the same inputs, columns in one order, and labels of one kind."
+            raise invalid(name, "hold rows like those of train", received=received, remedy=remedy)
+
+
+def _told(form):
+    kind, shape, columns = form
+    if kind == "nothing":
+        return kind
+    sizes = ", ".join(["N", *map(str, shape)]) if shape else "N,"
+    return f"{kind} of shape ({sizes})" + (f" in the columns {shown(columns)}" if columns else "")
 
 
 def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: float, seed: int) -> list[Split]:
@@ -310,10 +367,15 @@ def _check_apart(rest, held_out, groups, i):
 
 
 def _check_classes(data, split, i):
-    lacking = data.counts(split.train) == 0
-    missing = [data.class_names[c] for c in np.flatnonzero(lacking if lacking.ndim == 1 else lacking.any(axis=1))]
+    missing = _lacking(data, split.train)
     if missing:
         rows = "with and without each label" if data.multi_label else "of every class"
         remedy = "Merge the smallest classes, or choose other splits."
         received = f"none of {shown(missing)} in split {i + 1}"
         raise invalid("y", f"leave training rows {rows} in each split", received=received, remedy=remedy)
+
+
+def _lacking(data, rows):
+    """Names of the classes that none of these rows is of; of labels, those that all or none of them have."""
+    lacking = data.counts(rows) == 0
+    return [data.class_names[c] for c in np.flatnonzero(lacking if lacking.ndim == 1 else lacking.any(axis=1))]

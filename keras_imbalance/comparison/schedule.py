@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_imbalance._core import check_whole, invalid
 from keras_imbalance.comparison.store import Store
 from keras_imbalance.comparison.training import Task, Trained, train
 
@@ -109,6 +110,8 @@ def _numbered(i, task):
 
 def jobs_of(n_jobs: int) -> int:
     """How many trainings run at a time; joblib knows for -1."""
+    if check_whole(n_jobs, "n_jobs") == 0:
+        raise invalid("n_jobs", "be a whole number other than 0", n_jobs, "-1 takes as many processes as joblib has.")
     if n_jobs == 1:
         return 1
     from joblib import effective_n_jobs

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_imbalance._core import class_ids, invalid
 from keras_imbalance.comparison.method import Method, Run
 from keras_imbalance.comparison.training import Trained
 from keras_imbalance.decisions import correct_prior
@@ -59,7 +60,7 @@ def score(method: Method, run: Run, trained: Trained) -> Scored:
         decided = [_likeliest(run, p) for p in (validation, test)]
     else:
         rule = _quietly(method.decide, run, validation, labels)
-        decided = [_held_out(method, run, validation, labels), np.asarray(rule(test))]
+        decided = [_held_out(method, run, validation, labels), _decided(run, rule, test)]
     parts = zip((labels, test_labels), (validation, test), decided, strict=True)
     weights = [run.weights_of_use(own) for own in (labels, test_labels)]
     return Scored(*(_scores(run, *part, own) for part, own in zip(parts, weights, strict=True)))
@@ -72,10 +73,22 @@ def _held_out(method, run, probabilities, labels):
     for part in np.unique(part_of):
         inside = part_of == part
         rule = _quietly(method.decide, run, probabilities[~inside], labels[~inside])
-        found = np.asarray(rule(probabilities[inside]))
+        found = _decided(run, rule, probabilities[inside])
         decided = np.empty((len(labels), *found.shape[1:]), found.dtype) if decided is None else decided
         decided[inside] = found
     return decided
+
+
+def _decided(run, rule, probabilities):
+    """What a rule makes of probabilities; raises unless that is a decision, or probabilities, for each row."""
+    if not callable(rule):
+        raise invalid("decide", "give a function from probabilities to decisions", received=f"a {type(rule).__name__}")
+    found, several = np.asarray(rule(probabilities)), run.data.multi_label
+    if found.shape not in ([] if several else [probabilities.shape[:1]]) + [probabilities.shape]:
+        requirement = "labels (N, L)" if several else "class ids (N,) or probabilities (N, C)"
+        received = f"shape {found.shape} for probabilities of shape {probabilities.shape}"
+        raise invalid("decide", f"give a function from probabilities to {requirement}", received=received)
+    return class_ids(found, run.num_classes, "decisions") if found.ndim == 1 else found
 
 
 def _row_folds(run):

@@ -42,7 +42,7 @@ class Task:
     split: Split
     number: int  # of the split
     options: dict  # of `Run`
-    head: Any = None
+    head: int | None = None  # its position in model.layers
     until: float | None = None
 
     def run(self) -> Run:
@@ -158,11 +158,18 @@ def _check_shape(outputs, data):
         raise invalid("build_model", f"give logits of shape ({shape})", received=f"outputs of shape {outputs.shape}")
 
 
-def head_of(model: Any, head: str | None) -> str | None:
-    """The name of the layer that retraining methods renew: as given, or the last Dense; None where there is none."""
+def position_of(model: Any, head: Any) -> int | None:
+    """The position of a layer in `model.layers`, since Keras numbers its own names anew in each model; None for None."""
     names = [layer.name for layer in model.layers]
+    if head is None:
+        return None
+    return names.index(check_one_of(head, "head", names, remedy="Give the layer a name in build_model."))
+
+
+def head_of(model: Any, head: int | None) -> str | None:
+    """The name of the layer that retraining methods renew: by its position, or the last Dense; None where there is none."""
     if head is not None:
-        return check_one_of(head, "head", names, remedy="Give the layer a name in build_model.")
+        return model.layers[head].name
     dense = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return dense[-1] if dense else None
 
