@@ -6,6 +6,7 @@ import pytest
 from kerases import keras_3_only
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
+from keras_imbalance import ArraySampler
 from keras_imbalance.comparison.rows import data_of, given_data, make_splits, take
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
@@ -83,3 +84,54 @@ def test_given_parts_become_one_with_the_rows_of_each():
 def test_what_cannot_be_divided_is_refused(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def given(**changed):
+    """Three parts of 20 rows of two classes; `changed` by the name of the part."""
+    x, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 2
+    return {**dict.fromkeys(("train", "validation", "test"), (x, y)), **changed}
+
+
+FRAME = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (given(train=(np.zeros((9, 2)), np.zeros(9, int))), r"`train` must hold rows of every class.*none of \['1'\]"),
+        (
+            given(validation=(np.zeros((2, 3)), [0, 1])),
+            r"`validation` must hold rows like those of train.*x: numbers of shape \(N, 3\); in train.*\(N, 2\)",
+        ),
+        (given(test=({"a": np.zeros(2)}, [0, 1])), r"`test` must hold rows like.*x: nothing; in train: numbers"),
+        (
+            given(test=(np.zeros((2, 2)), np.eye(2))),
+            r"`test`.*y: numbers of shape \(N, 2\); in train: numbers of shape \(N,\)",
+        ),
+        (given(validation=(np.zeros((2, 2)), ["a", "b"])), "`validation`.*y: text of shape .*in train: numbers"),
+        (
+            given(test=(np.zeros((2, 2)), [0, 1, 1])),
+            "`test` must hold rows, in x as many as in y. Received: 2 and 3 rows",
+        ),
+        (given(test=(np.zeros((0, 2)), np.zeros(0, int))), "`test` must hold rows.*0 rows"),
+        (
+            given(train=(FRAME, [0, 1]), validation=(FRAME, [0, 1]), test=(FRAME[["b", "a"]], [0, 1])),
+            r"`test`.*in the columns \['b', 'a'\]; in train.*\['a', 'b'\]",
+        ),
+    ],
+)
+def test_given_parts_that_do_not_go_together_are_refused(parts, said):
+    with pytest.raises(ValueError, match=said):
+        given_data(parts)
+
+
+def test_a_column_name_and_missing_labels_say_what_to_do():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "label": ["u", None, "v"]})
+    with pytest.raises(ValueError, match=r"`y` must be an array.*Pass the column itself, as frame\['label'\]"):
+        data_of(frame, "label")
+    for call in (lambda y: data_of(frame[["a"]], y), lambda y: ArraySampler(frame[["a"]], y, batch_size=2)):
+        for y in (["u", None, "v"], np.array(["u", np.nan, "v"], object), frame["label"].astype("string")):
+            with pytest.raises(ValueError, match=r"`y` must hold no missing values. Received: 1 missing of 3.*row 1"):
+                call(y)
+    with pytest.raises(ValueError, match="Leave out rows without a label"):
+        data_of(frame[["a"]], np.array([0, np.nan, 1]))
