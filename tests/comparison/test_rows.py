@@ -128,7 +128,7 @@ def test_given_parts_that_do_not_go_together_are_refused(parts, said):
 def test_a_column_name_and_missing_labels_say_what_to_do():
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "label": ["u", None, "v"]})
     with pytest.raises(ValueError, match=r"`y` must be an array.*Pass the column itself, as frame\['label'\]"):
-        data_of(frame, "label")
+        data_of(frame[["a"]], "label")
     for call in (lambda y: data_of(frame[["a"]], y), lambda y: ArraySampler(frame[["a"]], y, batch_size=2)):
         for y in (["u", None, "v"], np.array(["u", np.nan, "v"], object), frame["label"].astype("string")):
             with pytest.raises(ValueError, match=r"`y` must hold no missing values. Received: 1 missing of 3.*row 1"):
