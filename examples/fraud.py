@@ -204,7 +204,7 @@ def main():
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     runs, later, shown = zip(*(judge(arguments, seed) for seed in seeds), strict=True)
     print_ways("test payments", runs)
-    print(f"An alarm costs {ALARM:.0f}, a miss {MISS:.0f}: by cost, an alarm is raised from p = {ALARM / MISS:.3f} on.")
+    print(f"An alarm costs {ALARM:.0f}, a miss {MISS:.0f}: by cost, an alarm where p is above {ALARM / MISS:.3f}.")
     print_ways(f"a month with {LATER:.1%} fraud", later)
     save(draw(*shown[0]), arguments.output, "fraud.png")
 
