@@ -158,7 +158,7 @@ def draw(files, recalls):
     for name in NAMES:
         paths = sorted((files / name).glob("*.jpg"))[:8]
         images = np.array([np.asarray(Image.open(path)) for path in paths])
-        rows.append(np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255))
+        rows.append(np.pad(images, ((0, 8 - len(images)), (2, 2), (2, 2), (0, 0)), constant_values=255))
     sheet.imshow(np.concatenate([np.concatenate(row, axis=1) for row in rows]), interpolation="nearest")
     counts = [len(list((files / name).glob("*.jpg"))) for name in NAMES]
     step = SIDE + 4
