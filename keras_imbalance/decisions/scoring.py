@@ -115,7 +115,9 @@ def _check_given(value, argument, name, names):
     """Raises unless a value is given for the objectives that need it, and for no other."""
     if (name in names) != (value is not None):
         wanted = " or ".join(f"objective={name!r}" for name in names)
-        raise invalid(argument, f"be given for {wanted}" if value is None else f"be None but for {wanted}", value)
+        raise invalid(
+            argument, f"be given {'for' if value is None else 'with'} {wanted}{'' if value is None else ' only'}", value
+        )
 
 
 def best_cut(gains: np.ndarray, cuts: np.ndarray, nearest_to: float) -> int:

@@ -33,7 +33,7 @@ def classification_report(
     class_names: Sequence[str] | None = None,
     class_counts: npt.ArrayLike | None = None,
     sample_weight: npt.ArrayLike | None = None,
-    threshold: float | Sequence[float] = 0.5,
+    threshold: float | Sequence[float] | None = None,
     multi_label: bool = False,
     ignore_class: int | None = None,
     axis: int = -1,
@@ -57,7 +57,7 @@ def classification_report(
             leading part of the shape of the labels. Where it is 0, labels and predictions may hold anything. Defaults to
             None, 1.
         threshold: a sigmoid above it is positive; 0 for logits. With multi_label also one a label `(C,)`, such as the `values`
-            of `tune_thresholds`. Defaults to 0.5.
+            of `tune_thresholds`. Defaults to None, 0.5 of probabilities.
         multi_label: whether the channels are independent sigmoids. Defaults to False.
         ignore_class: label whose positions count nowhere, such as 255; a class that it names is in no mean over classes,
             predicted or not. Defaults to None.
@@ -73,7 +73,8 @@ def classification_report(
         A `ClassificationReport`: print it, show it in a notebook, or take `.to_dict()` or `.to_frame()`.
 
     Raises:
-        ValueError: when shapes do not line up, for soft labels, names that are in no list, and ids out of range.
+        ValueError: when shapes do not line up, for soft labels, names that are in no list, ids out of range, and
+            without a `threshold` for sigmoids outside [0, 1].
 
     Example:
     >>> report = classification_report([0, 0, 1], np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]]))
@@ -190,9 +191,17 @@ def _count_predictions(truth, predicted, threshold, multi_label, rule):
     """The number of classes, and pairs of predictions, counted, or with multi_label one 2 x 2 matrix a label, `(C, 2, 2)`."""
     labels, rows, weights = line_up(truth, predicted, multi_label, **rule)
     channels = rows.shape[-1]
-    threshold = check_threshold(threshold, channels, multi_label)
     if np.isnan(rows).any():
         raise invalid("y_pred", "hold numbers", received="NaN")
+    if threshold is None:
+        outside = rows[(rows < 0) | (rows > 1)]
+        if outside.size and (channels == 1 or multi_label):
+            remedy = "Apply a sigmoid to logits, or decide them by threshold=0.0."
+            raise invalid(
+                "y_pred", "lie in [0, 1] unless `threshold` is given", received=str(outside[0]), remedy=remedy
+            )
+        threshold = 0.5
+    threshold = check_threshold(threshold, channels, multi_label)
     if multi_label:
         return channels, functional.label_matrices(labels, (rows > threshold).astype(np.int64), weights=weights)
     decided = (rows > threshold).astype(np.int64) if channels == 1 else rows.argmax(axis=-1)

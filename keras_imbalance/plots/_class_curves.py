@@ -56,26 +56,26 @@ def class_curves(
         positive: the only class that has a curve, or None.
         curve: score, x and y of the cuts of a class.
         needs: "positive", or "both": the rows that a class needs to have a curve.
-        rule: `multi_label`, `axis` and `ignore_class`.
+        rule: `sample_weight`, `multi_label`, `axis` and `ignore_class`.
     """
-    truth, scores, counted = one_against_rest(y_true, y_score, "y_score", class_names=class_names, **rule)
+    truth, scores, weights = one_against_rest(y_true, y_score, "y_score", class_names=class_names, **rule)
     size = truth.shape[1]
     names = ids_or_names(class_names, max(size, 2))
     every = list(range(size)) if size > 1 else [1]
     drawn = every if positive is None else [check_positive(positive, names)]
     found = []
     for class_id in drawn:
-        labels, values = of_class(class_id, truth, scores, counted)
+        labels, values, counts = of_class(class_id, truth, scores, weights)
         if labels.any() and not (needs == "both" and labels.all()):
-            found.append(ClassCurve(class_id, names[class_id], *curve(cuts(labels, values))))
+            found.append(ClassCurve(class_id, names[class_id], *curve(cuts(labels, values, counts))))
     if not found:
-        raise _no_curve(drawn, names, truth, counted, needs)
+        raise _no_curve(drawn, names, truth, weights, needs)
     return found
 
 
-def _no_curve(drawn, names, truth, counted, needs):
+def _no_curve(drawn, names, truth, weights, needs):
     """The error that no class has the rows of a curve."""
-    present = [name for k, name in enumerate(names) if of_class(k, truth, truth, counted)[0].any()]
+    present = [name for k, name in enumerate(names) if of_class(k, truth, truth, weights)[0].any()]
     rows = f"rows of {'a' if len(drawn) > 1 else 'the'} class"
     requirement = f"hold {rows}{' and rows of other classes' if needs == 'both' else ''}"
     received = f"rows of {shown(present)} alone, for the curve of {shown([names[k] for k in drawn])}"

@@ -28,17 +28,19 @@ def one_against_rest(
     argument: str,
     *,
     class_names: Sequence[str] | None = None,
+    sample_weight: Any = None,
     multi_label: bool = False,
     axis: int = -1,
     ignore_class: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """0 or 1, scores, and which of them count, of every class, each `(N, C)`, or `(N, 1)` for one sigmoid channel.
+    """0 or 1, scores, and what each counts, of every class, each `(N, C)`, or `(N, 1)` for one sigmoid channel.
 
     Args:
         y_true: class ids, names of `class_names`, one-hot rows, or 0 and 1 of the shape of the scores for several labels a row.
         scores: float `(N,)`, `(..., 1)` or `(..., C)`.
         argument: what an error calls the scores.
         class_names: names in the order of the channels, for labels that are text.
+        sample_weight: what each row, position or, of several labels a row, label counts; None is 1.
         multi_label: whether labels of the shape of the scores are several a row, even where each row has one.
         axis: the channel axis of the scores.
         ignore_class: label whose positions count nowhere.
@@ -54,14 +56,16 @@ def one_against_rest(
     several = check_flag(multi_label, "multi_label") or (
         same and not looks_one_hot(np.moveaxis(truth, axis, -1), ignore_class)
     )
-    labels, rows, weights = line_up(truth, numbers, several, axis=axis, ignore_class=ignore_class)
+    labels, rows, weights = line_up(
+        truth, numbers, several, axis=axis, ignore_class=ignore_class, sample_weight=sample_weight
+    )
     if rows.size == 0 or np.isnan(rows).any():
         received = f"shape {numbers.shape}"
         raise invalid(argument, "hold at least one row that counts, and no NaN", received=received)
     if labels.ndim == 1:
         labels = (labels[:, None] == np.arange(rows.shape[1])).astype(np.int64)
         weights = np.broadcast_to(weights[:, None], rows.shape)
-    return labels, rows.astype(np.float64), weights > 0
+    return labels, rows.astype(np.float64), weights
 
 
 def _text_as_ids(truth, class_names):
@@ -103,9 +107,10 @@ def check_positive(positive: Any, names: Sequence[str]) -> int:
 
 
 def of_class(
-    class_id: int, truth: np.ndarray, probabilities: np.ndarray, counted: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """0 or 1 and probabilities `(M,)` of one class, of what counts; class 0 of one sigmoid has what class 1 has not."""
+    class_id: int, truth: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """0 or 1, probabilities and weights `(M,)` of one class, of what counts; class 0 of one sigmoid is what class 1 is not."""
     k = min(class_id, truth.shape[1] - 1)
-    labels, p = truth[counted[:, k], k], probabilities[counted[:, k], k]
-    return (1 - labels, 1 - p) if truth.shape[1] == 1 and class_id == 0 else (labels, p)
+    counted = weights[:, k] > 0
+    labels, p, counts = truth[counted, k], probabilities[counted, k], weights[counted, k]
+    return (1 - labels, 1 - p, counts) if truth.shape[1] == 1 and class_id == 0 else (labels, p, counts)

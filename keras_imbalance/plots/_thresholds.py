@@ -10,6 +10,8 @@ import numpy as np
 class Cuts(NamedTuple):
     """Every decision that a threshold can make: taken for positive are no rows, then those of the highest score, ..., all.
 
+    Rows are counted by their weights.
+
     Attributes:
         scores: the different scores `(m,)`, largest first.
         true: positive rows that are taken, from 0 to all of them `(m + 1,)`.
@@ -37,16 +39,16 @@ class Cuts(NamedTuple):
         return float(np.diff(self.false) @ heights / (self.true[-1] * self.false[-1]))
 
 
-def cuts(labels: np.ndarray, scores: np.ndarray) -> Cuts:
-    """The cuts of labels, 0 or 1 `(N,)`, and their scores `(N,)`. Rows of one score are taken together.
+def cuts(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> Cuts:
+    """The cuts of labels, 0 or 1, scores and positive weights, each `(N,)`. Rows of one score are taken together.
 
     Example:
-    >>> found = cuts(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.9]))
+    >>> found = cuts(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.4, 0.9]), np.ones(4))
     >>> found.scores, found.true, found.false
-    (array([0.9, 0.4, 0.1]), array([0, 1, 2, 2]), array([0, 0, 1, 2]))
+    (array([0.9, 0.4, 0.1]), array([0., 1., 2., 2.]), array([0., 0., 1., 2.]))
     """
     order = np.argsort(-scores, kind="stable")
-    scores, taken = scores[order], np.cumsum(labels[order].astype(np.int64))
+    scores, labels, weights = scores[order], labels[order], weights[order]
     last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
-    true = np.append(0, taken[last])
-    return Cuts(scores[last], true, np.append(0, last + 1) - true)
+    true, false = (np.append(0.0, np.cumsum(weights * taken)[last]) for taken in (labels, 1 - labels))
+    return Cuts(scores[last], true, false)

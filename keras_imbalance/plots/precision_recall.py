@@ -22,6 +22,7 @@ def plot_precision_recall(
     *,
     positive: int | str | None = None,
     class_names: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     multi_label: bool = False,
     ignore_class: int | None = None,
     axis: int = -1,
@@ -38,6 +39,8 @@ def plot_precision_recall(
         y_score: scores `(N, C)`; `(N,)` or `(N, 1)` for one sigmoid channel, whose class 1 is drawn.
         positive: the only class to draw, by its id or its name. Defaults to None, all.
         class_names: one name a class or label (2 for one channel). Defaults to the class ids.
+        sample_weight: what each row counts, `(N,)`, finite and not negative; rows of another class share than that of use
+            count by the ratio of the two shares of their class. Defaults to None, 1.
         multi_label: whether the channels are independent sigmoids, each a label with a curve of its own; `y_true`
             `(N, C)` holds 0 and 1. Defaults to False: labels of that shape are several a row where they are not one-hot.
         ignore_class: label whose positions count nowhere, such as 255. Defaults to None.
@@ -67,6 +70,7 @@ def plot_precision_recall(
         positive,
         _curve,
         "positive",
+        sample_weight=sample_weight,
         multi_label=multi_label,
         axis=axis,
         ignore_class=ignore_class,

@@ -31,17 +31,18 @@ MARKERS = {"-": "o", "--": "s", "-.": "^", ":": "D"}
 
 
 class Believed(NamedTuple):
-    """Probabilities `(M,)`, whether each came true, what the axes call both, and a colour."""
+    """Probabilities `(M,)`, whether each came true, what each counts, what the axes call the first two, and a colour."""
 
     probabilities: np.ndarray
     came_true: np.ndarray
+    weights: np.ndarray
     xlabel: str
     ylabel: str
     colour: str
 
 
 class Bins(NamedTuple):
-    """Rows in bins of their confidence: edges `(bins + 1,)`; rows, mean confidence and share that is right, `(bins,)`."""
+    """Bins of confidence: edges `(bins + 1,)`; rows by weight, mean confidence and share that is right, `(bins,)`."""
 
     edges: np.ndarray
     rows: np.ndarray
@@ -50,7 +51,7 @@ class Bins(NamedTuple):
 
     def error(self) -> float:
         """Expected calibration error: the mean distance of confidence and accuracy, weighted by rows."""
-        return float((self.rows * np.abs(self.confidence - self.accuracy)).sum() / max(self.rows.sum(), 1))
+        return float((self.rows * np.abs(self.confidence - self.accuracy)).sum() / self.rows.sum())
 
 
 def plot_reliability(
@@ -62,6 +63,7 @@ def plot_reliability(
     strategy: Strategy = "uniform",
     scale: Scale = "linear",
     class_names: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     multi_label: bool = False,
     ignore_class: int | None = None,
     axis: int = -1,
@@ -89,6 +91,9 @@ def plot_reliability(
             scikit-learn's `calibration_curve`. Defaults to "uniform".
         scale: "linear" or "log", of both axes. Defaults to "linear".
         class_names: one name a class (2 for one channel). Defaults to the class ids.
+        sample_weight: what each row counts, `(N,)`, finite and not negative; rows of another class share than that of use
+            count by the ratio of the two shares of their class. Bins of
+            equally many rows go by rows, not weights. Defaults to None, 1.
         multi_label: whether the channels are independent sigmoids. Then every label of every row is a prediction, and
             `y_true` `(N, C)` holds 0 and 1. Defaults to False, one softmax.
         ignore_class: label whose positions count nowhere, such as 255. Defaults to None.
@@ -116,10 +121,15 @@ def plot_reliability(
     label = check_label(label) or "model"
     # Each class by itself: rows need not sum to 1.
     multi_label = check_flag(multi_label, "multi_label")
-    rule: dict[str, Any] = {"multi_label": multi_label, "axis": axis, "ignore_class": ignore_class}
-    truth, scores, counted = one_against_rest(y_true, y_prob, "y_prob", class_names=class_names, **rule)
+    rule: dict[str, Any] = {
+        "multi_label": multi_label,
+        "axis": axis,
+        "ignore_class": ignore_class,
+        "sample_weight": sample_weight,
+    }
+    truth, scores, weights = one_against_rest(y_true, y_prob, "y_prob", class_names=class_names, **rule)
     check_probabilities(scores, True, "y_prob")
-    believed = _believed(truth, scores, counted, positive, class_names, multi_label)
+    believed = _believed(truth, scores, weights, positive, class_names, multi_label)
     edges = _edges(believed.probabilities, num_bins, strategy, scale)
     bins = _fill_bins(believed, edges)
     figure, ax = given_or_new(ax, (5.2, 5.2))
@@ -133,7 +143,7 @@ def plot_reliability(
     return figure
 
 
-def _believed(truth, scores, counted, positive, class_names, multi_label):
+def _believed(truth, scores, weights, positive, class_names, multi_label):
     size = truth.shape[1]
     names = ids_or_names(class_names, max(size, 2))
     if not multi_label and size > 1 and (truth.sum(axis=1) != 1).any():
@@ -141,14 +151,17 @@ def _believed(truth, scores, counted, positive, class_names, multi_label):
         raise invalid("y_true", "be one-hot", received="rows with several 1, or only 0", remedy=remedy)
     if positive is not None or size == 1:
         chosen = check_positive(positive, names)
-        right, sure = of_class(chosen, truth, scores, counted)
+        right, sure, counts = of_class(chosen, truth, scores, weights)
         word = class_word(class_names, chosen)
-        return Believed(sure, right, f"predicted probability of {word}", f"share that is {word}", colour_of(chosen))
+        words = f"predicted probability of {word}", f"share that is {word}"
+        return Believed(sure, right, counts, *words, colour_of(chosen))
     if multi_label:
         words = "predicted probability of a label", "share that has it"
-        return Believed(scores[counted], truth[counted], *words, "black")
+        counted = weights > 0
+        return Believed(scores[counted], truth[counted], weights[counted], *words, "black")
     rows = np.arange(len(truth))
-    return Believed(scores.max(axis=1), truth[rows, scores.argmax(axis=1)], "confidence", "accuracy", "black")
+    right = truth[rows, scores.argmax(axis=1)]
+    return Believed(scores.max(axis=1), right, weights[:, 0], "confidence", "accuracy", "black")
 
 
 def _edges(probabilities, num_bins, strategy, scale):
@@ -163,8 +176,9 @@ def _edges(probabilities, num_bins, strategy, scale):
 def _fill_bins(believed, edges):
     size = len(edges) - 1
     bin_of = np.searchsorted(edges[1:-1], believed.probabilities)
-    rows = np.bincount(bin_of, minlength=size)
-    confidence, accuracy = (np.bincount(bin_of, values, size) / np.maximum(rows, 1) for values in believed[:2])
+    rows = np.bincount(bin_of, believed.weights, size)
+    sums = (np.bincount(bin_of, believed.weights * values, size) for values in believed[:2])
+    confidence, accuracy = (total / np.where(rows > 0, rows, 1) for total in sums)
     return Bins(edges, rows, confidence, accuracy)
 
 

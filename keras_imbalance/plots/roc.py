@@ -22,6 +22,7 @@ def plot_roc(
     *,
     positive: int | str | None = None,
     class_names: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     multi_label: bool = False,
     ignore_class: int | None = None,
     axis: int = -1,
@@ -39,6 +40,8 @@ def plot_roc(
         y_score: scores `(N, C)`; `(N,)` or `(N, 1)` for one sigmoid channel, whose class 1 is drawn.
         positive: the only class to draw, by its id or its name. Defaults to None, all.
         class_names: one name a class or label (2 for one channel). Defaults to the class ids.
+        sample_weight: what each row counts, `(N,)`, finite and not negative; rows of another class share than that of use
+            count by the ratio of the two shares of their class. Defaults to None, 1.
         multi_label: whether the channels are independent sigmoids, each a label with a curve of its own; `y_true`
             `(N, C)` holds 0 and 1. Defaults to False: labels of that shape are several a row where they are not one-hot.
         ignore_class: label whose positions count nowhere, such as 255. Defaults to None.
@@ -68,6 +71,7 @@ def plot_roc(
         positive,
         _curve,
         "both",
+        sample_weight=sample_weight,
         multi_label=multi_label,
         axis=axis,
         ignore_class=ignore_class,
@@ -81,6 +85,6 @@ def plot_roc(
 
 def _curve(cuts):
     """Area, false positive rate and recall, without points in the middle of a straight line, as in scikit-learn."""
-    bends = (np.diff(cuts.true[1:], 2) != 0) | (np.diff(cuts.false[1:], 2) != 0)
+    bends = np.any([np.abs(np.diff(rows[1:], 2)) > 1e-12 * rows[-1] for rows in (cuts.true, cuts.false)], axis=0)
     kept = np.r_[True, True, bends, True][: len(cuts.true)]
     return cuts.area_under_roc(), (cuts.false / cuts.false[-1])[kept], cuts.recall[kept]

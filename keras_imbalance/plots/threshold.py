@@ -38,6 +38,7 @@ def plot_threshold(
     cost_matrix: npt.ArrayLike | None = None,
     scale: Scale = "linear",
     class_names: Sequence[str] | None = None,
+    sample_weight: npt.ArrayLike | None = None,
     multi_label: bool = False,
     ignore_class: int | None = None,
     axis: int = -1,
@@ -58,6 +59,8 @@ def plot_threshold(
             `[[0, false alarm], [miss, 0]]`. Defaults to None, no cost.
         scale: "linear", or "log" for the threshold of a rare class. Defaults to "linear".
         class_names: one name a class or label (2 for one channel). Defaults to the class ids.
+        sample_weight: what each row counts, `(N,)`, finite and not negative; rows of another class share than that of use
+            count by the ratio of the two shares of their class. Defaults to None, 1.
         multi_label: whether the channels are independent sigmoids, each a label with a threshold of its own; `y_true`
             `(N, C)` holds 0 and 1. Defaults to False: labels of that shape are several a row where they are not one-hot.
         ignore_class: label whose positions count nowhere, such as 255. Defaults to None.
@@ -84,17 +87,18 @@ def plot_threshold(
     label = check_label(label)
     check_one_of(scale, "scale", SCALES)
     costs = None if cost_matrix is None else _check_two_by_two(cost_matrix)
-    truth, scores, counted = one_against_rest(
-        y_true, y_prob, "y_prob", class_names=class_names, multi_label=multi_label, axis=axis, ignore_class=ignore_class
+    rule: dict[str, Any] = {"sample_weight": sample_weight, "multi_label": multi_label, "axis": axis}
+    truth, scores, weights = one_against_rest(
+        y_true, y_prob, "y_prob", class_names=class_names, ignore_class=ignore_class, **rule
     )
     check_probabilities(scores, True, "y_prob")
     names = ids_or_names(class_names, max(truth.shape[1], 2))
     chosen = check_positive(positive, names)
     word = class_word(class_names, chosen)
-    labels, p = of_class(chosen, truth, scores, counted)
+    labels, p, counts = of_class(chosen, truth, scores, weights)
     if not labels.any():
         raise invalid("y_true", "hold rows of the class", received=f"none of {names[chosen]!r} that counts")
-    found = cuts(labels, p)
+    found = cuts(labels, p, counts)
     figure, ax = given_or_new(ax, (6.8, 4.6))
     style: dict[str, Any] = {"linestyle": free_line_style(ax), "drawstyle": "steps-post"}
     thresholds = np.r_[0, found.scores[::-1], 1]

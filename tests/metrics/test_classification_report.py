@@ -189,6 +189,9 @@ def test_zero_division():
         ([0, 1], np.eye(2), {"num_classes": 3}, "`num_classes` must be for 2 classes"),
         ([0, 1], np.eye(2), {"num_classes": 2.5}, "`num_classes` must be None or a whole number"),
         ([0, 1], np.eye(2), {"multi_label": "False"}, "`multi_label` must be True or False"),
+        ([0, 1], [-1.2, 0.7], {}, "`y_pred` must lie in .* unless `threshold`.*-1.2.*sigmoid"),
+        ([0, 1], [[0.2], [1.7]], {}, "`y_pred` must lie in .* unless `threshold`.*1.7.*threshold=0.0"),
+        ([[0, 1]], [[-0.2, 0.7]], {"multi_label": True}, "`y_pred` must lie in .* unless `threshold`.*-0.2"),
         ([0, 1], [0.2, 0.7], {"threshold": "half"}, "`threshold`"),
         ([0, 1], [0.2, 0.7], {"threshold": [0.1, 0.2]}, "`threshold`"),
         ([0, 1], [0.2, 0.7], {"sample_weight": [1, -1]}, "`sample_weight`.*-1.*row 1"),
@@ -213,6 +216,16 @@ def test_bad_input(y_true, y_pred, options, message):
 def test_invalid_matrices(confusion):
     with pytest.raises(ValueError, match="confusion"):
         ClassificationReport(confusion)
+
+
+def test_logits_of_one_channel_are_decided_by_a_given_threshold():
+    rng = np.random.default_rng(3)
+    labels, logits = rng.integers(2, size=40), rng.normal(size=40)
+    report = classification_report(labels, logits, threshold=0.0)
+    np.testing.assert_array_equal(report.confusion, oracle.confusion_matrix(labels, logits > 0))
+    weights = (np.abs(logits) < 0.5).astype(int)  # what does not count may hold anything
+    report = classification_report(labels, np.where(weights, np.abs(logits), logits), sample_weight=weights)
+    assert report.confusion.sum() == weights.sum()
 
 
 def test_one_channel_of_several_labels_is_one_label():

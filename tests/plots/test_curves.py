@@ -87,6 +87,32 @@ def test_recall_precision_and_cost_over_the_threshold(data, costs):
     np.testing.assert_allclose(cost_at(at), min(everywhere), atol=1e-12)
 
 
+@settings(deadline=None, max_examples=25)
+@given(rows(), st.data())
+def test_a_weight_counts_as_so_many_rows(data, draw):
+    labels, scores = data
+    weights = np.array(draw.draw(st.lists(st.integers(0, 3), min_size=len(labels), max_size=len(labels))))
+    weights[[labels.argmin(), labels.argmax()]] = 2  # each class has rows that count
+    repeated = np.repeat(labels, weights), np.repeat(scores, weights)
+    costs = {"cost_matrix": [[0, 1], [5, 0]]}
+    for plot, options in (
+        (plots.plot_roc, {}),
+        (plots.plot_precision_recall, {}),
+        (plots.plot_threshold, costs),
+        (plots.plot_reliability, {"num_bins": 4}),
+    ):
+        expected = lines(plot, *repeated, **options)
+        for unit in (1, 1e-3):  # weights may sum to less than 1
+            found = lines(plot, labels, scores, sample_weight=weights * unit, **options)
+            assert list(found) == list(expected)
+            for text, line in expected.items():
+                np.testing.assert_allclose(found[text], line, atol=1e-12)
+    ((text, _),) = lines(plots.plot_roc, labels, scores, sample_weight=weights).items()
+    assert text == f"1, AUC {roc_auc_score(labels, scores, sample_weight=weights):.3f}"
+    ((text, _),) = lines(plots.plot_precision_recall, labels, scores, sample_weight=weights).items()
+    assert text == f"1, AP {average_precision_score(labels, scores, sample_weight=weights):.3f}"
+
+
 def softmax_rows(size=4, number=300):
     rng = np.random.default_rng(0)
     labels = np.append(np.arange(size), rng.integers(size, size=number - size))
@@ -147,6 +173,18 @@ def test_several_labels_a_row_are_judged_one_by_one():
     recall = lines(plots.plot_threshold, labels, scores, positive=2)["recall of class 2"]
     expected = precision_recall_curve(labels[:, 2], scores[:, 2])[1]
     np.testing.assert_allclose(recall[1, : len(expected) - 1], expected[:-1])
+
+
+def test_weights_of_many_classes_and_of_several_labels():
+    labels, scores = softmax_rows()
+    weights = np.random.default_rng(1).integers(0, 4, len(labels))
+    several = np.random.default_rng(2).integers(0, 2, scores.shape)
+    for truth, rule in ((labels, {}), (labels, {"positive": 2}), (several, {"multi_label": True})):
+        expected = lines(plots.plot_reliability, np.repeat(truth, weights, 0), np.repeat(scores, weights, 0), **rule)
+        found = lines(plots.plot_reliability, truth, scores, sample_weight=weights, **rule)
+        assert list(found) == list(expected)
+        for text, line in expected.items():
+            np.testing.assert_allclose(found[text], line, atol=1e-12)
 
 
 def test_labels_that_look_one_hot_are_several_where_that_is_said():
