@@ -256,7 +256,10 @@ def _numeric(labels, name):
     if table.ndim == 0:
         raise invalid(name, "be an array of labels", received=str(type(table.item())))
     if all(isinstance(label, (str, bytes)) for label in table.flat):
-        remedy = f"{UNIQUE} They are in that order: class_names=names."
+        remedy = (
+            "Turn names into numbers first: names, ids = numpy.unique(labels, return_inverse=True). They are in that order: "
+            "class_names=names."
+        )
     else:
         remedy = f"Drop rows without a label, then convert: {name}.astype('int64')."
     raise invalid(name, "be numbers", received=f"dtype {table.dtype}", remedy=remedy)

@@ -16,7 +16,10 @@ from keras_imbalance._core._checks import invalid
 from keras_imbalance._core._sources import refuse_batches
 from keras_imbalance._keras import concrete, dtype_name, ops, row_maximum, row_minimum
 
-UNIQUE = "Turn names into numbers first: names, ids = numpy.unique(labels, return_inverse=True)."
+UNIQUE = (
+    "Turn names into numbers first: ids = [names.index(name) for name in labels], with the names in the order of the "
+    "channels."
+)
 OF_CLASSES = "Of class weights take that of each row's class: class_weights[labels]."
 MEANS = {"ids": "class ids", "distribution": "one-hot or distributions", "sigmoid": "values in [0, 1]"}
 

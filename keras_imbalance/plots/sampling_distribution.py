@@ -26,9 +26,9 @@ def plot_sampling_distribution(
     """What share of each epoch's rows every class had.
 
     Args:
-        distributions: class shares `(C,)`, one array an epoch, or a callback that has them as its `history`, such as
-            DynamicSampling or ProgressiveSampling.
-        class_names: one name a class. Defaults to those of a callback's sampler, or the class ids.
+        distributions: class shares `(C,)`, one array an epoch, or what has drawn them: a sampler, or a callback that sets its
+            target, such as DynamicSampling or ProgressiveSampling.
+        class_names: one name a class. Defaults to those of the sampler, or the class ids.
         ax: matplotlib axes to draw into. Defaults to None, a new figure.
         label: name of the sampler, above the areas. Defaults to None.
 
@@ -44,14 +44,15 @@ def plot_sampling_distribution(
     ('epoch', 'share of the rows', 2)
     """
     if hasattr(distributions, "history"):
-        class_names = distributions.sampler.class_names if class_names is None else class_names
-        distributions = distributions.history
+        sampler = getattr(distributions, "sampler", distributions)
+        class_names = sampler.class_names if class_names is None else class_names
+        distributions = [np.asarray(drawn) / np.sum(drawn) for drawn in distributions.history]
     epochs = list(distributions) if isinstance(distributions, (Sequence, np.ndarray)) else []
     shapes = sorted({np.shape(shares) for shares in epochs})
     if len(shapes) != 1 or len(shapes[0]) != 1:
         raise invalid(
             "distributions",
-            "hold class shares (C,) for each epoch, all of one length, or be a callback with its history",
+            "hold class shares (C,) for each epoch, all of one length, or be a sampler or a callback with its history",
             received=f"{type(distributions).__name__} of shapes {shapes}",
             remedy="Of a single one make a list: [distribution].",
         )

@@ -134,7 +134,7 @@ def test_values_of_a_wrong_kind_raise_and_name_the_argument(build, argument):
 def test_names_in_place_of_class_numbers_are_named(make):
     predictions = np.full((2, 3), 1 / 3, "float32")
     for use in (FocalLoss(), PerClassF1(3).update_state, PerClassAveragePrecision(3).update_state):
-        with pytest.raises(ValueError, match=r"`y_true` must be numbers.*numpy.unique\(labels, return_inverse=True\)"):
+        with pytest.raises(ValueError, match=r"`y_true` must be numbers.*names.index\(name\) for name in labels"):
             use(make(["ok", "worn"]), predictions)
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from keras_imbalance import ClassificationReport, plots
+from keras_imbalance import ClassificationReport, ClassSampler, plots
 
 SIZES = [3, 10, 100]
 
@@ -222,19 +222,25 @@ def test_sampling_distribution(size):
             assert np.isclose(inside, shares[epoch, -1]).any()
 
 
-def test_sampling_distribution_of_a_callback():
-    shares = np.random.default_rng(0).dirichlet(np.ones(3), 4)
-    sampler = type("Sampler", (), {"class_names": ["ok", "worn", "broken"]})()
-    callback = type("Callback", (), {"history": list(shares), "sampler": sampler})()
+@pytest.mark.parametrize("of", ["callback", "sampler"])
+def test_sampling_distribution_of_what_drew_it(of):
+    names = ["ok", "worn", "broken"]
+    owner = ClassSampler(np.repeat([0, 1, 2], [60, 30, 10]), batch_size=20, class_names=names, seed=0)
+    for target in ("natural", "balanced", 0.5):
+        owner.target = target
+        list(owner)
+    shares = [counts / 100 for counts in owner.history]
+    if of == "callback":
+        owner = type("Callback", (), {"history": shares, "sampler": owner})()
     figures = [
-        plots.plot_sampling_distribution(callback),
-        plots.plot_sampling_distribution(shares, class_names=["ok", "worn", "broken"]),
+        plots.plot_sampling_distribution(owner),
+        plots.plot_sampling_distribution(shares, class_names=names),
     ]
     texts = [[text.get_text() for text in figure.axes[0].get_legend().get_texts()] for figure in figures]
     assert texts[0] == ["ok", "worn", "broken"]
     assert texts[0] == texts[1]
     for left, right in zip(*(figure.axes[0].collections for figure in figures), strict=True):
-        np.testing.assert_array_equal(left.get_paths()[0].vertices, right.get_paths()[0].vertices)
+        np.testing.assert_allclose(left.get_paths()[0].vertices, right.get_paths()[0].vertices)
 
 
 def test_given_axes_are_drawn_into():
