@@ -2,6 +2,7 @@
 
 import os
 import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -208,7 +209,7 @@ class ArraySampler(ClassSampler):
                 arguments that Keras does not take either.
 
         Warns:
-            UserWarning: for a folder of a class without images.
+            UserWarning: for a folder of a class without images, and for a class that the split leaves none to validate.
 
         Example:
         >>> import tempfile
@@ -259,6 +260,9 @@ class ArraySampler(ClassSampler):
             return sampler(np.arange(len(files)), **asked)
         divider = seed if seed is not None else random.randrange(2**31)
         train, validate = stratified_split(ids, validation_split, divider)
+        lacking = [name for i, name in enumerate(names) if i in ids and i not in ids[validate]]
+        if lacking:
+            warnings.warn(f"No image of {shown(lacking)} validates: raise `validation_split`.", stacklevel=2)
         if subset == "both":
             return sampler(train, **asked), validation(validate)
         return sampler(train, **asked) if subset == "training" else validation(validate)

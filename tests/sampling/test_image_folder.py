@@ -269,6 +269,17 @@ def test_a_class_whose_folder_has_no_images_is_told(folder, tmp_path):
     assert sampler.class_counts.tolist() == [1, 1]
 
 
+def test_a_class_without_validation_images_is_named(tmp_path):
+    for name, files in (("common", 20), ("rare", 3)):
+        (tmp_path / name).mkdir()
+        for i in range(files):
+            (tmp_path / name / f"{i}.png").touch()
+    with pytest.warns(UserWarning, match=r"No image of \['rare'\] validates.*`validation_split`") as told:
+        _, validation = ArraySampler.from_directory(tmp_path, validation_split=0.1, subset="both", seed=0)
+    assert told[0].filename == __file__
+    assert validation.class_counts.tolist() == [2, 0]
+
+
 @keras_3_only("py_dataset() is refused before")
 def test_py_dataset_says_that_tensorflow_reads_the_images(folder):
     sampler = ArraySampler.from_directory(folder, batch_size=4, seed=0)
