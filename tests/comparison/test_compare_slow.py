@@ -43,7 +43,7 @@ def one_logit(x):
 def test_all_methods_of_the_package_on_one_split():
     x, y = drawn((2000, 300, 200), 0)
     found = compare_methods(
-        quick, x, y, splits=1, epochs=2, batch_size=64, cost_matrix=1 - np.eye(3), validation=0.25, verbose=0
+        quick, x, y, splits=1, epochs=3, batch_size=64, cost_matrix=1 - np.eye(3), validation=0.25, verbose=0
     )
     assert not found.reasons
     assert set(found.test) == {method.name for method in DEFAULT}
