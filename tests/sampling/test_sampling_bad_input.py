@@ -116,7 +116,7 @@ TABLE = [
     (lambda: ArraySampler(ROWS, None), "`x` must be an array.*StreamSampler"),
     (lambda: ArraySampler(ROWS, Y), "`x` must be an array.*StreamSampler"),
     *[(lambda s=s: ArraySampler(s(X), Y), r"`x` must.*x\.toarray\(\)") for s in (sparse.csr_matrix, sparse.csc_array)],
-    (lambda: ArraySampler([[1, None]] * 8, Y), r"`x` must.*dtype object.*x\.astype\('float32'\)"),
+    (lambda: ArraySampler([[1, None]] * 8, Y), "`x` must hold no missing values.*8 missing of 16.*fill them first"),
     (lambda: ArraySampler(Y.astype("datetime64[s]"), Y), r"`x` must.*dtype datetime64\[s\]"),
     (lambda: ArraySampler(np.zeros(8, dtype=[("a", float)]), Y), "`x` must.*dtype .*'a'"),
     (lambda: ArraySampler(X, [None, *Y[1:]]), "`y` must.*missing values"),
