@@ -349,12 +349,7 @@ def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
     if ids.size == 0 or ids.dtype == bool:
         return
     if ids.dtype.kind == "f":
-        fractional = ~(np.isfinite(ids) & (ids == np.floor(ids)))
-        if fractional.any():
-            remedy = "Leave out rows without a label." if np.isnan(ids).any() else ""
-            raise invalid(
-                name, "hold class ids, which are whole numbers", received=str(ids[fractional][0]), remedy=remedy
-            )
+        _check_whole_ids(ids, name)
     low, high = ids.min(), ids.max()
     if low < 0 or (num_classes is not None and high >= num_classes):
         limit = "" if num_classes is None else f" below {num_classes}"
@@ -364,6 +359,14 @@ def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
             received=str(low if low < 0 else high),
             remedy="Number the classes 0 to C - 1, or exclude a filler label with `ignore_class` where the argument exists.",
         )
+
+
+def _check_whole_ids(ids, name):
+    fractional = ~(np.isfinite(ids) & (ids == np.floor(ids)))
+    if fractional.any():
+        received = str(ids[fractional][0])
+        remedy = "Leave out rows without a label." if np.isnan(ids).any() else ""
+        raise invalid(name, "hold class ids, which are whole numbers", received=received, remedy=remedy)
 
 
 def check_distributions(rows: np.ndarray, name: str) -> None:

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from keras_imbalance._keras import keras, learning_rates, optimizer_config
-from keras_imbalance.comparison.catalogue import member_epochs
 from keras_imbalance.comparison.method import PARTS, Method, Run
+from keras_imbalance.comparison.remedies import member_epochs
 from keras_imbalance.comparison.training import EMA_MOMENTUM, default_optimizer, head_of
 
 PLACE = re.compile(r"\{(\w+)(!r)?\}")
@@ -145,19 +145,8 @@ def _prior(parts, context):
     if "LogitAdjustedLoss(" in loss:
         return [f"output_prior = {adjusted}"]
     before, drawn = context["drawn"] if "sampler" in parts else ([], "class_counts")
-    lines, weights = [*before], None
-    if "DeferredReweighting(" in parts.get("callbacks", ""):
-        of_counts = "ki.class_weights({}, scheme=deferred.scheme, beta=deferred.beta)"
-        lines.append("deferred = next(each for each in callbacks if isinstance(each, ki.DeferredReweighting))")
-        weights = of_counts.format("class_counts")
-        if context["several"]:
-            weights = f"np.array([{of_counts.format('counts')} for counts in class_counts])"
-    elif "ClassBalancedLoss(" in loss:
-        weights = "np.array(loss.class_weights)"
-    elif "class_weight" in parts:
-        weights = "np.array([class_weight[i] for i in range(len(class_counts))])"
-    elif _unknown_loss(parts):
-        weights = "np.array(loss.class_weights if isinstance(loss, ki.ClassBalancedLoss) else 1.0)"
+    found, weights = _acting_weights(parts, context)
+    lines = [*before, *found]
     if weights is None and drawn != "drawn":
         return [*lines, f"output_prior = {drawn if 'sampler' in parts else context['natural']}"]
     lines.append(f"shares = {drawn}{'' if weights is None else f' * {weights}'}")
@@ -165,6 +154,23 @@ def _prior(parts, context):
     if _unknown_loss(parts):
         lines += ["if isinstance(loss, ki.LogitAdjustedLoss):", f"    output_prior = {adjusted}"]
     return lines
+
+
+def _acting_weights(parts, context):
+    """Lines that lead to what each class counted at the end of the training, and these weights, or None."""
+    if "DeferredReweighting(" in parts.get("callbacks", ""):
+        of_counts = "ki.class_weights({}, scheme=deferred.scheme, beta=deferred.beta)"
+        weights = of_counts.format("class_counts")
+        if context["several"]:
+            weights = f"np.array([{of_counts.format('counts')} for counts in class_counts])"
+        return ["deferred = next(each for each in callbacks if isinstance(each, ki.DeferredReweighting))"], weights
+    if "ClassBalancedLoss(" in parts.get("loss", ""):
+        return [], "np.array(loss.class_weights)"
+    if "class_weight" in parts:
+        return [], "np.array([class_weight[i] for i in range(len(class_counts))])"
+    if _unknown_loss(parts):
+        return [], "np.array(loss.class_weights if isinstance(loss, ki.ClassBalancedLoss) else 1.0)"
+    return [], None
 
 
 def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
@@ -197,10 +203,7 @@ def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
 def _of_labels(run, one_logit):
     """How losses and functions are called for such labels."""
     several, ignored = run.data.multi_label, run.data.ignore_class
-    of_several, of_ignored = (
-        ", multi_label=True" if several else "",
-        "" if ignored is None else f", ignore_class={ignored}",
-    )
+    of_several, of_ignored = _told(several, ignored)
     loss = "BinaryCrossentropy" if one_logit or several else "SparseCategoricalCrossentropy"
     natural = "class_counts / class_counts.sum(axis=1, keepdims=True)" if several else "ki.class_prior(class_counts)"
     activated = "keras.ops.sigmoid(logits)" if several else "keras.ops.softmax(logits)"
@@ -268,16 +271,20 @@ def _sampled_by(data):
         return ""
     if data.multi_label or (data.ignore_class is None and data.y.ndim > 2):
         return ', classes="rarest"'
-    ignored = "" if data.ignore_class is None else f", ignore_class={data.ignore_class}"
-    return f", classes=rarest_classes(y_train[..., None]{ignored})"
+    return f", classes=rarest_classes(y_train[..., None]{_told(False, data.ignore_class)[1]})"
+
+
+def _told(several, ignored):
+    """Arguments that say what labels are, where they say something."""
+    return ", multi_label=True" if several else "", "" if ignored is None else f", ignore_class={ignored}"
 
 
 def _drawn(data):
     """Lines that lead to the shares of classes in what a sampler drew, and these shares."""
     if data.one_class:
         return [], "sampler.drawn_prior"
-    ignored = "" if data.ignore_class is None else f", ignore_class={data.ignore_class}"
-    several, y = (", multi_label=True", "y_train") if data.multi_label else ("", "y_train[..., None]")
+    several, ignored = _told(data.multi_label, data.ignore_class)
+    y = "y_train" if data.multi_label else "y_train[..., None]"
     classes = "" if data.multi_label else f", num_classes={len(data.class_names)}"
     counts = f"ki.count_classes(y_train[row_classes == i]{classes}{several}{ignored})"
     return [

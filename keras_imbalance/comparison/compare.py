@@ -22,9 +22,10 @@ from keras_imbalance.comparison.catalogue import PLAIN, methods_of
 from keras_imbalance.comparison.code import context_of
 from keras_imbalance.comparison.method import Method
 from keras_imbalance.comparison.result import Comparison
-from keras_imbalance.comparison.rows import GIVEN, check_sklearn, data_of, given_data, make_splits, take
+from keras_imbalance.comparison.rows import data_of, take
 from keras_imbalance.comparison.schedule import Clock, better_half, carry_out, jobs_of
 from keras_imbalance.comparison.scores import METRICS, score
+from keras_imbalance.comparison.splits import GIVEN, check_sklearn, given_data, make_splits
 from keras_imbalance.comparison.store import Store, about
 from keras_imbalance.comparison.training import Task, built, check_logits, head_of, position_of
 
@@ -151,9 +152,7 @@ def compare_methods(
     data, rows = _rows(x, y, parts, splits, groups, seed, form)
     chosen = methods_of(methods, data)
     _check_costs(options, data)
-    if prior is not None:
-        _check_one_label("prior", prior, data)
-        options["prior_of_use"] = check_shares(prior, "prior", class_names=data.class_names)
+    options["prior_of_use"] = _prior_of_use(prior, data)
 
     keras.utils.set_random_seed(seed)
     first = take(data.x, rows[0].train)
@@ -300,6 +299,14 @@ def _check_given(pairs, others):
 def _check_one_label(argument, value, data):
     if data.multi_label:
         raise invalid(argument, "be None with multi_label", value, "It is about rows of one class.")
+
+
+def _prior_of_use(prior, data):
+    """The class shares of use, or None."""
+    if prior is None:
+        return None
+    _check_one_label("prior", prior, data)
+    return check_shares(prior, "prior", class_names=data.class_names)
 
 
 def _check_costs(options, data):

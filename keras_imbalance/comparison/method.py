@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_imbalance._core import check_callable, check_one_of, invalid
 from keras_imbalance._keras import keras
-from keras_imbalance.comparison.rows import Data, Split, take
+from keras_imbalance.comparison.rows import Data, take
+from keras_imbalance.comparison.splits import Split
 from keras_imbalance.sampling import ArraySampler
 
 LAST_PART = 0.2  # of the epochs: where phases change

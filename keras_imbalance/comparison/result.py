@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_imbalance._core import check_one_of, check_whole, columns_of, cut, invalid, number_text, text_table, wrapped
-from keras_imbalance.comparison.catalogue import OBJECTIVES, PLAIN
+from keras_imbalance.comparison.catalogue import PLAIN
 from keras_imbalance.comparison.code import code_of
 from keras_imbalance.comparison.method import Method
+from keras_imbalance.comparison.remedies import OBJECTIVES
 from keras_imbalance.comparison.scores import METRICS, MORE, Scored
 from keras_imbalance.comparison.statistics import ALPHA, Difference, differences
 
@@ -201,16 +202,15 @@ class Comparison:
         """The cells of the table, its head first."""
         first, *others = self._columns() or [self.metric]
         rows = self._rows()
-        equal = self.equal_to_best() if rows and self._tested() else []
+        equal = self.equal_to_best() if self._tested() else []
         above = self._above_plain()
         titles = [METRICS[name].title for name in (first, *others)]
-        some_dropped = len({self._count(name) for name in rows}) > 1
-        counted = ["splits"] if some_dropped else []
+        counted = ["splits"] if len({self._count(name) for name in rows}) > 1 else []  # where some were dropped
         inside = "in seeds" if self.ratio is None else "in splits"
         lines = [("method", "", titles[0], "above plain", inside, *counted, *titles[1:], "seconds")]
         for name in rows:
             score, *cells = (_with_spread(self.test[name][score]) for score in (first, *others))
-            told = [*_above(above.get(name)), *([str(self._count(name))] if some_dropped else [])]
+            told = [*_above(above.get(name)), str(self._count(name))][: 2 + len(counted)]
             seconds = number_text(_mean(self.seconds[name]), 1)
             lines.append((name, "=" if name in equal else "", score, *told, *cells, seconds))
         return lines

@@ -21,7 +21,8 @@ from keras_imbalance._keras import (
 )
 from keras_imbalance.callbacks import DeferredReweighting
 from keras_imbalance.comparison.method import Method, Run
-from keras_imbalance.comparison.rows import ONE_OUTPUT, Data, Split, take
+from keras_imbalance.comparison.rows import ONE_OUTPUT, Data, take
+from keras_imbalance.comparison.splits import Split
 from keras_imbalance.losses import ClassBalancedLoss, LDAMLoss, LogitAdjustedLoss
 
 EMA_MOMENTUM = 0.98
@@ -105,11 +106,12 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
     """The net and its optimizer; raises unless it is one with logits that is not compiled."""
     given = build_model(x)
     model, optimizer = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
-    if not isinstance(model, Model) or not has_graph(model) or len(model.outputs) != 1:
-        requirement = "give a functional or sequential model with keras.Input and one output, or (model, optimizer)"
-        outputs = len(model.outputs) if isinstance(model, Model) and has_graph(model) else 1
-        received = type(model).__name__ if outputs == 1 else f"a model of {outputs} outputs"
-        raise invalid("build_model", requirement, received=received, remedy="" if outputs == 1 else ONE_OUTPUT)
+    requirement = "give a functional or sequential model with keras.Input and one output, or (model, optimizer)"
+    if not isinstance(model, Model) or not has_graph(model):
+        raise invalid("build_model", requirement, received=type(model).__name__)
+    if len(model.outputs) != 1:
+        received = f"a model of {len(model.outputs)} outputs"
+        raise invalid("build_model", requirement, received=received, remedy=ONE_OUTPUT)
     if model.compiled:
         remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."
         raise invalid("build_model", "give a model that is not compiled", received=model.name, remedy=remedy)
@@ -276,15 +278,25 @@ def _refuse_double_correction(run, loss, callbacks, weights):
     natural = run.prior if run.data.one_class else _row_shares(run)
     drawn = natural if run.sampler is None else run.sampler.distribution
     resampled = not np.allclose(drawn, natural, atol=CLOSE)
-    deferred = any(isinstance(callback, DeferredReweighting) for callback in callbacks)
-    counted = isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)) and not deferred
-    shares: Any = loss.class_shares() if counted else None
-    of_data = counted and np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
+    of_data = _deferred(callbacks) is None and _counts_the_data(run, loss)
     found = {"a sampler": resampled, type(loss).__name__: of_data, "class_weight": weights is not None}
     parts = [name for name, corrects in found.items() if corrects]
     if len(parts) > 1:
         twice = f"{' and '.join(parts)} correct the class shares twice"
         raise ValueError(f"{twice}; use one, or the matched pair: LogitAdjustedLoss(run.sampler)")
+
+
+def _deferred(callbacks):
+    """The callback that sets class weights in the middle of the training, or None."""
+    return next((callback for callback in callbacks if isinstance(callback, DeferredReweighting)), None)
+
+
+def _counts_the_data(run, loss):
+    """Whether a loss corrects the class shares of the training rows."""
+    if not isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)):
+        return False
+    shares: Any = loss.class_shares()
+    return np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
 
 
 def _row_shares(run):
@@ -297,17 +309,19 @@ def _output_prior(run, loss, callbacks, weights):
     if isinstance(loss, LogitAdjustedLoss):
         return loss.output_prior
     drawn = run.prior if run.sampler is None else _drawn_shares(run)
-    acting = np.ones_like(drawn) if weights is None else np.array([weights[i] for i in range(run.num_classes)])
-    deferred = [callback for callback in callbacks if isinstance(callback, DeferredReweighting)]
-    if deferred and deferred[0].start_epoch < run.epochs:
-        rows = run.class_counts.reshape(-1, run.class_counts.shape[-1])
-        acting = np.reshape(
-            [class_weights(row, scheme=deferred[0].scheme, beta=deferred[0].beta) for row in rows], drawn.shape
-        )
-    elif isinstance(loss, ClassBalancedLoss):
-        acting = np.asarray(loss.class_weights, dtype=np.float64)
-    shares = drawn * acting
+    shares = drawn * _acting_weights(run, loss, _deferred(callbacks), weights)
     return shares / shares.sum(axis=-1, keepdims=True)
+
+
+def _acting_weights(run, loss, deferred, weights):
+    """What each class counted at the end of the training, in the shape of class counts, or 1."""
+    if deferred is not None and deferred.start_epoch < run.epochs:
+        rows = run.class_counts.reshape(-1, run.class_counts.shape[-1])
+        acting = [class_weights(row, scheme=deferred.scheme, beta=deferred.beta) for row in rows]
+        return np.reshape(acting, run.class_counts.shape)
+    if isinstance(loss, ClassBalancedLoss):
+        return np.asarray(loss.class_weights, dtype=np.float64)
+    return 1.0 if weights is None else np.array([weights[i] for i in range(run.num_classes)])
 
 
 def _drawn_shares(run):

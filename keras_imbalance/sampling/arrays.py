@@ -260,9 +260,10 @@ class ArraySampler(ClassSampler):
             return sampler(np.arange(len(files)), **asked)
         divider = seed if seed is not None else random.randrange(2**31)
         train, validate = stratified_split(ids, validation_split, divider)
-        lacking = [name for i, name in enumerate(names) if i in ids and i not in ids[validate]]
-        if lacking:
-            warnings.warn(f"No image of {shown(lacking)} validates: raise `validation_split`.", stacklevel=2)
+        lacking = np.setdiff1d(ids, ids[validate])
+        if len(lacking):
+            without = shown([names[i] for i in lacking])
+            warnings.warn(f"No image of {without} validates: raise `validation_split`.", stacklevel=2)
         if subset == "both":
             return sampler(train, **asked), validation(validate)
         return sampler(train, **asked) if subset == "training" else validation(validate)

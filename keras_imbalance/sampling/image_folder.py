@@ -98,16 +98,7 @@ def files_and_classes(
         remedy = "Where there are no classes, keras.utils.image_dataset_from_directory(labels=None) reads the images."
         check_one_of(labels, "labels", ("inferred",), remedy=remedy)
         names = _class_folders(folder, check_names(class_names))
-        found = [_images_in(os.path.join(folder, name), follow_links) for name in names]
-        files = [path for paths in found for path in paths]
-        ids = np.repeat(np.arange(len(names)), [len(paths) for paths in found])
-        empty = [name for name, paths in zip(names, found, strict=True) if not paths]
-        if files and empty:
-            warnings.warn(
-                f"The classes {shown(empty)} have no rows: their folders in {folder} hold no files with names in "
-                f"{', '.join(FORMATS)}. Convert their images, or leave them out by `class_names`.",
-                stacklevel=3,
-            )
+        files, ids = _files_of_folders(folder, names, follow_links)
     else:
         files = _images_in(folder, follow_links)
         ids = _ids_of(files, labels, folder)
@@ -116,6 +107,19 @@ def files_and_classes(
     if not files:
         raise invalid("directory", f"hold images, files with names in {', '.join(FORMATS)}", received=folder)
     return files, ids, names
+
+
+def _files_of_folders(folder, names, follow_links):
+    """The images in the folder of each class, and the class ids."""
+    found = [_images_in(os.path.join(folder, name), follow_links) for name in names]
+    empty = [name for name, paths in zip(names, found, strict=True) if not paths]
+    if 0 < len(empty) < len(names):
+        warnings.warn(
+            f"The classes {shown(empty)} have no rows: their folders in {folder} hold no files with names in "
+            f"{', '.join(FORMATS)}. Convert their images, or leave them out by `class_names`.",
+            stacklevel=4,
+        )
+    return [path for paths in found for path in paths], np.repeat(np.arange(len(names)), list(map(len, found)))
 
 
 def _ids_of(files, labels, folder):

@@ -20,8 +20,9 @@ from keras_imbalance import ClassSampler, Method, compare_methods
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import BY_POSITIONS, BY_SEVERAL_LABELS, DEFAULT, MORE
 from keras_imbalance.comparison.method import Run
-from keras_imbalance.comparison.rows import Split, data_of, make_splits
+from keras_imbalance.comparison.rows import data_of
 from keras_imbalance.comparison.scores import folds, parts_with
+from keras_imbalance.comparison.splits import Split, make_splits
 from keras_imbalance.comparison.training import _drawn_shares
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")

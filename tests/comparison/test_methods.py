@@ -9,10 +9,12 @@ from planted import COUNTS, drawn, net
 import keras_imbalance as ki
 from keras_imbalance import Method, compare_methods
 from keras_imbalance._keras import keras
-from keras_imbalance.comparison.catalogue import DEFAULT, methods_of, weighted
+from keras_imbalance.comparison.catalogue import DEFAULT, methods_of
 from keras_imbalance.comparison.code import code_of, context_of
 from keras_imbalance.comparison.method import Run
-from keras_imbalance.comparison.rows import Split, data_of
+from keras_imbalance.comparison.remedies import weighted
+from keras_imbalance.comparison.rows import data_of
+from keras_imbalance.comparison.splits import Split
 from keras_imbalance.comparison.training import default_optimizer, fitted
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")

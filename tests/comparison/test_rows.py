@@ -7,7 +7,8 @@ from kerases import keras_3_only
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from keras_imbalance import ArraySampler
-from keras_imbalance.comparison.rows import data_of, given_data, make_splits, take
+from keras_imbalance.comparison.rows import data_of, take
+from keras_imbalance.comparison.splits import given_data, make_splits
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
 KFOLD = StratifiedKFold(4, shuffle=True, random_state=0)

@@ -11,10 +11,12 @@ from planted import drawn
 import keras_imbalance as ki
 from keras_imbalance import Method
 from keras_imbalance._keras import keras
-from keras_imbalance.comparison.catalogue import DEFAULT, MORE, OBJECTIVES
+from keras_imbalance.comparison.catalogue import DEFAULT, MORE
 from keras_imbalance.comparison.code import code_of, context_of
 from keras_imbalance.comparison.method import Run
-from keras_imbalance.comparison.rows import Split, data_of
+from keras_imbalance.comparison.remedies import OBJECTIVES
+from keras_imbalance.comparison.rows import data_of
+from keras_imbalance.comparison.splits import Split
 from keras_imbalance.comparison.training import _output_prior, built
 
 pytestmark = [

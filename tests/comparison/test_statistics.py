@@ -11,8 +11,9 @@ from sklearn import metrics
 
 from keras_imbalance import Method, correct_prior
 from keras_imbalance.comparison.method import Run
-from keras_imbalance.comparison.rows import Split, data_of
+from keras_imbalance.comparison.rows import data_of
 from keras_imbalance.comparison.scores import calibration_error, score
+from keras_imbalance.comparison.splits import Split
 from keras_imbalance.comparison.statistics import corrected_t_test, differences, holm
 from keras_imbalance.comparison.training import Trained
 
