@@ -288,8 +288,8 @@ class ArraySampler(ClassSampler):
         Args:
             map_fn: function of `(x, y)`, or of `(x, y, sample_weight)` where there are weights, of one row. What it gives is
                 batched. Defaults to None: rows as they are.
-            pass_repeats: whether `map_fn` gets one more argument, the last: how often this row was drawn before, int64, so that
-                what repeats is augmented and what does not is seen as it is. Defaults to False.
+            pass_repeats: whether `map_fn` gets one more argument, the last: how often this row was drawn before, int64, in all
+                epochs of this sampler, so that what repeats is augmented and what does not is seen as it is. Defaults to False.
             num_shards: number of workers, which divides `batch_size`. Defaults to 1.
             shard_index: which of them this worker is, from 0.
 
