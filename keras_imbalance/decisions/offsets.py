@@ -95,7 +95,7 @@ def _several(labels, log_p, weights, objective):
     exponent, exponents = _best_exponents(of_exponents, objective)
     rule, offsets, held = "nothing", np.zeros(num_classes), of_exponents[0]
     of_exponent = of_exponents[exponents, np.arange(number)]
-    if is_better(of_exponent, held, objective):
+    if exponent > 0 and is_better(of_exponent, held, objective):  # 0 on all rows is to do nothing
         rule, offsets, held = "exponent", -exponent * log_shares, of_exponent
     if np.bincount(labels).min() < LEAST_ROWS or num_classes > MOST_CLASSES:
         return offsets, held, rule

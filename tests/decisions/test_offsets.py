@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import balanced_accuracy_score, f1_score, fbeta_score, matthews_corrcoef
@@ -57,6 +57,14 @@ def tasks(draw, num_classes):
     return labels, p, weights
 
 
+# Some exponent is better on each part, and none on all rows.
+EXPONENT_OF_PARTS_ALONE = (
+    np.array([0, 2, 1, 1, 1, 2, 0, 1, 1, 1, 1, 1, 1, 1, 1]),
+    np.array([[1 / 3] * 3] * 7 + [[0.5, 0.25, 0.25]] + [[1 / 3] * 3] * 7),
+    np.array([2.5, 1.0] + [2.5] * 13),
+)
+
+
 @pytest.mark.parametrize("objective", SCORES)
 @settings(max_examples=40, deadline=None)
 @given(task=tasks(2))
@@ -73,6 +81,7 @@ def test_with_two_classes_they_are_the_best_there_are(objective, task):
 @pytest.mark.parametrize("objective", SCORES)
 @settings(max_examples=40, deadline=None)
 @given(task=tasks(3))
+@example(task=EXPONENT_OF_PARTS_ALONE)
 def test_the_score_is_that_of_the_decisions_and_few_rows_get_no_offset_a_class(objective, task):
     labels, p, weights = task
     found = tuned(objective, labels, p, sample_weight=weights)
