@@ -6,12 +6,13 @@ import re
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A run that decides whether a change lands tries the same examples each time; at a desk every run tries new ones.
-settings.register_profile("ci", derandomize=True, print_blob=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# How fast examples come says how busy a machine is. A run that decides whether a change lands tries the same ones
+# each time; at a desk every run tries new ones.
+settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("desk"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 # An example in a docstring that imports Keras itself means Keras 3.
 IMPORTS_KERAS = re.compile(r"import keras\b|from keras\b")

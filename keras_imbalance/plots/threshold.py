@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Not those of the classes.
 RECALL, PRECISION, COST = "#00695c", "#6a1b9a", "#b71c1c"
+ROUNDING = 1e-12  # costs no further apart, as a share of the highest, are equal
 
 
 def plot_threshold(
@@ -160,12 +161,15 @@ def _draw_cost(ax, found, thresholds, costs, label, style):
 
 
 def _lowest(thresholds, values):
-    """The threshold of the lowest cost, midway between two probabilities, the nearest to 0.5 of several; and that cost."""
+    """The threshold of the lowest cost, midway between two probabilities, and that cost.
+
+    Of several costs equal but for rounding, as the unit of the weights decides it, the one nearest to 0.5.
+    """
     ends = np.diff(thresholds)
     ends[-1] = 1  # a threshold of 1 takes no row, even one of probability 1
     reached = np.where(ends > 0, values, np.inf)
     midway = (thresholds[:-1] + thresholds[1:]) / 2
-    best = np.flatnonzero(reached == reached.min())
+    best = np.flatnonzero(reached <= reached.min() + ROUNDING * np.max(values))
     chosen = best[np.abs(midway[best] - 0.5).argmin()]
     return float(midway[chosen]), float(values[chosen])
 

@@ -22,7 +22,7 @@ from keras_imbalance import (
     target_distribution,
 )
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 some_counts = st.lists(st.integers(1, 10**9), min_size=1, max_size=12)
 LABELS = np.array([2, 0, 0, 3, 2, 2, 0, 0])
 COUNTS = [4, 0, 3, 1]

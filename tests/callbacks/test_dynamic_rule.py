@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from keras_imbalance import ArraySampler, DynamicSampling
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 some_f1 = st.lists(st.floats(0, 1), min_size=2, max_size=6)
 
 

@@ -168,7 +168,7 @@ def seen_of(f1, rows, names=None):
     return Seen("Epoch 10, validation", "validation", names, rows, scores, scores.mean(axis=0))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(2, 120), st.integers(0, 10**6))
 def test_many_classes_show_the_worst_and_the_best_five(size, seed):
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ COUNTS = np.array([120, 30, 10])
 NATURAL, BALANCED = COUNTS / 160, np.full(3, 1 / 3)
 Y = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], COUNTS))
 X = np.random.default_rng(1).normal(size=(160, 2)).astype("float32")
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 
 
 def sampler_of(target="balanced"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from keras_imbalance import DynamicSampling
 from keras_imbalance.callbacks.share_changes import describe_change
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 
 
 @quick

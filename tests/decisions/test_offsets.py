@@ -66,7 +66,7 @@ EXPONENT_OF_PARTS_ALONE = (
 
 
 @pytest.mark.parametrize("objective", SCORES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(task=tasks(2))
 def test_with_two_classes_they_are_the_best_there_are(objective, task):
     labels, p, weights = task
@@ -79,7 +79,7 @@ def test_with_two_classes_they_are_the_best_there_are(objective, task):
 
 
 @pytest.mark.parametrize("objective", SCORES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(task=tasks(3))
 @example(task=EXPONENT_OF_PARTS_ALONE)
 def test_the_score_is_that_of_the_decisions_and_few_rows_get_no_offset_a_class(objective, task):

@@ -72,7 +72,7 @@ def test_an_estimated_prior_is_the_shifted_one(prior):
     assert got.sum() == pytest.approx(1, abs=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays(np.float64, (30, 3), elements=st.floats(0.02, 1)), st.lists(st.floats(0.1, 1), min_size=3, max_size=3))
 def test_an_estimated_prior_has_the_highest_likelihood_with_one_pseudo_row_a_class(parts, train):
     p, train = parts / parts.sum(axis=1, keepdims=True), np.array(train) / np.sum(train)

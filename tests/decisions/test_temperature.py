@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize_scalar
@@ -41,7 +41,6 @@ def test_the_temperature_is_that_of_the_lowest_loss(scale):
     np.testing.assert_allclose(fitted(z), softmax(z / fitted.value, axis=1), rtol=1e-12, atol=1e-300)
 
 
-@settings(deadline=None)
 @given(arrays(np.float64, (25, 3), elements=st.floats(-20, 20)), arrays(np.int64, 25, elements=st.integers(0, 2)))
 def test_the_slope_is_0_at_the_temperature(z, y):
     own = z[np.arange(25), y]

@@ -58,7 +58,7 @@ def tasks(draw, rows=None):
 
 
 @pytest.mark.parametrize("objective", SCORES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(task=tasks())
 def test_a_threshold_is_the_best_of_all_cuts(objective, task):
     labels, p, weights = task
@@ -79,7 +79,7 @@ def f1_of(confusion):
     return 2 * confusion[..., 1, 1] / (confusion[..., 1, :].sum(-1) + confusion[..., 1].sum(-1))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tasks(), st.sampled_from(["float16", "float32", "float64"]))
 def test_a_function_gives_the_threshold_that_its_name_gives_in_any_precision(task, dtype):
     labels, p, weights = task
@@ -124,7 +124,7 @@ def test_scikit_learn_tunes_to_the_same_score(metric):
     np.testing.assert_array_equal(found(p), theirs.predict(p[:, None]))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(tasks(rows=12), min_size=2, max_size=4))
 def test_each_label_has_the_threshold_it_has_alone(several):
     labels, p = (np.stack(parts, axis=1) for parts in list(zip(*several, strict=True))[:2])
@@ -210,7 +210,7 @@ def test_other_scores_are_those_of_scikit_learn():
         assert tune_thresholds(labels, p, **options).score == pytest.approx(brute, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(tasks(), st.sampled_from([0.5, 0.9, 1.0]))
 def test_the_best_precision_at_a_recall_is_that_of_scikit_learn(task, least):
     labels, p, _ = task

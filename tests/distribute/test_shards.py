@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras_imbalance import SMOTE, ArraySampler, StreamSampler
 from keras_imbalance._keras import keras
 
-quick = settings(deadline=None, max_examples=12)
+quick = settings(max_examples=12)
 
 
 def rows_and_labels(counts, seed=0):

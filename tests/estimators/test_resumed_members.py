@@ -146,7 +146,7 @@ def test_members_of_the_same_loss_with_other_arguments_are_refused(tmp_path):
     assert started == []
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.data())
 def test_a_torn_or_foreign_file_is_an_error_before_training(finished, tmp_path_factory, data):
     content = finished["member_1.npz"]

@@ -150,7 +150,7 @@ def test_costs_are_read_as_true_then_predicted(formulation):
     assert abs(float(transposed(np.array([1]), sure_of_3)) - cost) > 1
 
 
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(seeds)
 def test_softmax_margin_bounds_the_cost_of_the_decision(seed):
     rng = np.random.default_rng(seed)
@@ -161,7 +161,7 @@ def test_softmax_margin_bounds_the_cost_of_the_decision(seed):
     assert (to_float64(loss(labels, logits)) >= costs[labels, logits.argmax(axis=1)] * (1 - 1e-5)).all()
 
 
-@settings(deadline=None, max_examples=examples(30))
+@settings(max_examples=examples(30))
 @given(seeds)
 def test_permuting_the_classes_changes_nothing(seed):
     rng = np.random.default_rng(seed)

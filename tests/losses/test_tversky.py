@@ -149,7 +149,7 @@ def test_alpha_weighs_false_positives_and_beta_false_negatives():
     assert float(TverskyLoss(0.0, beta=1.0)(truth, predicted)) == 0
 
 
-@settings(deadline=None, max_examples=examples(30))
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32 - 1), st.booleans())
 def test_a_weight_of_two_is_the_pixel_twice_and_permuting_classes_changes_nothing(seed, per_image):
     rng = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from metrics_reference import PER_CLASS, SUMMARY, batches, imblearn_specificity,
 
 import keras_imbalance as ki
 
-quick = settings(deadline=None, max_examples=examples(25))
+quick = settings(max_examples=examples(25))
 pytestmark = pytest.mark.filterwarnings("ignore")  # the oracles warn of every absent class
 
 

@@ -15,7 +15,7 @@ from keras_imbalance import (
 )
 from keras_imbalance._keras import keras
 
-quick = settings(deadline=None, max_examples=examples(40))
+quick = settings(max_examples=examples(40))
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 

@@ -22,7 +22,7 @@ def scores_of(predictions, size):
     return np.eye(size)[predictions] * 0.6 + 0.1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data(), st.integers(2, 5), st.integers(1, 30), st.booleans())
 def test_equals_scikit_learn_to_the_last_digit(data, size, number, weighted):
     ids = arrays(np.int64, number, elements=st.integers(0, size - 1))
@@ -151,7 +151,7 @@ def test_weighted_support_keeps_the_columns():
     assert len({len(line) for line in lines[:3]}) == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(arrays(np.int64, st.tuples(st.integers(2, 4)).map(lambda n: n * 2), elements=st.integers(0, 2)), st.booleans())
 def test_a_class_that_is_never_found_is_no_warning(counts, with_intervals):
     options = {"class_counts": np.arange(len(counts)) * 60 + 1, "confidence_level": 0.9 if with_intervals else None}

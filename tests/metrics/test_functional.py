@@ -11,7 +11,7 @@ from imblearn.metrics import specificity_score
 from keras_imbalance._keras import ops
 from keras_imbalance.metrics import functional as confusion
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 
 
 @st.composite

@@ -85,7 +85,7 @@ def test_twenty_thousand_classes_in_a_fit_equal_scikit_learn():
     assert exact[f"f1/{labels[0]}"] == pytest.approx(oracle.f1_score(labels == labels[0], decided == labels[0]))
 
 
-@settings(deadline=None, max_examples=examples(50))
+@settings(max_examples=examples(50))
 @given(st.lists(st.floats(0, 1e9, width=32), min_size=1, max_size=8))
 def test_a_true_negative_is_a_row_of_another_class_without_loss_of_digits(rows):
     rows = np.array(rows, "float32")

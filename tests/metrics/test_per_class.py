@@ -14,7 +14,7 @@ from loss_gradients import shows_wrong_labels
 from keras_imbalance import PerClassF1, PerClassPrecision, PerClassRecall
 from keras_imbalance._keras import keras, ops
 
-quick = settings(deadline=None, max_examples=examples(25))
+quick = settings(max_examples=examples(25))
 EVERY = [PerClassRecall, PerClassPrecision, PerClassF1]
 
 

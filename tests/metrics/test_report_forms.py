@@ -18,7 +18,7 @@ from keras_imbalance.metrics import functional
 COUNTS = np.array([[900, 60, 40], [20, 70, 10], [1, 0, 6]])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(arrays(np.int64, (3, 3), elements=st.integers(0, 60)), st.floats(0.5, 0.999))
 def test_intervals_of_recall_and_precision_are_scipys(counts, level):
     found = ClassificationReport(counts, confidence_level=level).intervals
@@ -155,7 +155,7 @@ def test_a_table_fits_a_terminal_whatever_its_names(size):
     assert len(set(lines[1 : size + 1])) == size
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text("ab 猫é", max_size=60), st.integers(3, 30))
 def test_a_cut_name_keeps_its_ends(text, most):
     found = cut(text, most)

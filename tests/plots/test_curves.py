@@ -41,7 +41,7 @@ def lines(plot, *data, **options):
     return named
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows())
 def test_curves_of_one_channel_are_those_of_scikit_learn(data):
     labels, scores = data
@@ -60,7 +60,7 @@ def test_curves_of_one_channel_are_those_of_scikit_learn(data):
     np.testing.assert_allclose(np.diff(drawn[0]) @ drawn[1, 1:], average_precision_score(labels, scores), atol=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows(), st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=4, max_size=4))
 def test_recall_precision_and_cost_over_the_threshold(data, costs):
     labels, scores = data
@@ -87,7 +87,7 @@ def test_recall_precision_and_cost_over_the_threshold(data, costs):
     np.testing.assert_allclose(cost_at(at), min(everywhere), atol=1e-12)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(rows(), st.data())
 def test_a_weight_counts_as_so_many_rows(data, draw):
     labels, scores = data
@@ -111,6 +111,18 @@ def test_a_weight_counts_as_so_many_rows(data, draw):
     assert text == f"1, AUC {roc_auc_score(labels, scores, sample_weight=weights):.3f}"
     ((text, _),) = lines(plots.plot_precision_recall, labels, scores, sample_weight=weights).items()
     assert text == f"1, AP {average_precision_score(labels, scores, sample_weight=weights):.3f}"
+
+
+def test_costs_that_differ_by_rounding_are_equal():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1])
+    scores = np.array([3, 5, 3, 7, 10, 5, 3, 7, 11, 2, 5, 0, 0]) / 12
+    weights = np.array(
+        [2, 3, 3, 3, 2, 2, 1, 3, 2, 1, 2, 3, 3]
+    )  # from 0.167 to 0.25 the cost is that from 0.25 to 0.417
+    costs = [[0, 1], [5, 0]]
+    for unit in (1, 1e-3, 3.0):
+        drawn = lines(plots.plot_threshold, labels, scores, sample_weight=weights * unit, cost_matrix=costs)
+        assert list(drawn)[2].endswith(" at 0.333")  # the nearer to 0.5
 
 
 def softmax_rows(size=4, number=300):

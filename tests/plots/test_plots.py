@@ -145,7 +145,7 @@ def points(figure):
     return line.get_xdata(), line.get_ydata()
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.booleans()), min_size=1, max_size=40),
     st.integers(1, 12),

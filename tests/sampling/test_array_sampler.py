@@ -15,7 +15,7 @@ from training_steps import fitted_batches
 from keras_imbalance import ArraySampler, count_classes, target_distribution
 from keras_imbalance._keras import keras
 
-quick = settings(deadline=None, max_examples=12)
+quick = settings(max_examples=12)
 
 
 def skewed(counts=(60, 25, 5), seed=0):
@@ -375,7 +375,7 @@ def test_what_is_read_is_a_copy():
     np.testing.assert_array_equal(sampler.exposure, [0, 0, 0])
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(
     st.lists(st.integers(2, 60), min_size=2, max_size=5),
     st.lists(st.floats(0.2, 1), min_size=5, max_size=5),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_imbalance import ArraySampler, ClassSampler, target_distribution
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 25, 5]))
 class_counts = st.lists(st.integers(1, 30), min_size=2, max_size=5)
 

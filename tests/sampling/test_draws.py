@@ -8,7 +8,7 @@ from scipy import stats
 
 from keras_imbalance.sampling.draws import Cycles, batch_classes, batch_starts, rounded
 
-quick = settings(deadline=None, max_examples=100)
+quick = settings(max_examples=100)
 some_shares = (
     st.lists(st.one_of(st.just(0), st.integers(1, 1000)), min_size=1, max_size=9)
     .filter(any)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras_imbalance import SMOTE, ArraySampler
 from keras_imbalance._keras import keras
 
-quick = settings(deadline=None, max_examples=10)
+quick = settings(max_examples=10)
 
 
 def numbered(counts, seed=0):

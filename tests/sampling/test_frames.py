@@ -21,7 +21,7 @@ from keras_imbalance._keras import keras
 from keras_imbalance.estimators.arrays import data_of
 from keras_imbalance.sampling import rarest_classes
 
-quick = settings(deadline=None, max_examples=60)
+quick = settings(max_examples=60)
 ROWS = 12
 X, Y = np.arange(2.0 * ROWS).reshape(ROWS, 2), np.repeat([0, 1], [8, 4])
 TOWNS = np.array(["Ulm", "Bonn", "Kiel"])[np.arange(ROWS) % 3]

@@ -208,7 +208,7 @@ def test_rows_in_order_are_divided_among_workers_and_repeated_where_asked(folder
     assert [labels.tolist() for _, labels in sampler.dataset().as_numpy_iterator()] == [[0] * 4, [1] * 4, [2] * 4]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(any), st.floats(0.01, 0.99), st.integers(0, 9))
 def test_a_split_takes_of_each_class_its_share_to_within_a_row(counts, share, seed):
     ids = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))

@@ -44,7 +44,7 @@ def test_a_function_may_hold_a_variable_or_a_table(held):
     assert_equal(found, [(2 * x, y) if held == "variable" else (x, y + 10) for x, y in plain])
 
 
-@settings(deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 3), st.booleans(), st.integers(1, 16))
 def test_each_delivery_gives_the_same_batches(each, rows, shards, smote, block):
     """From tensors, in blocks from NumPy, and row by row: what one of them gives is the oracle of the others."""

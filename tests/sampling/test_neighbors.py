@@ -9,7 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 from keras_imbalance.sampling import neighbors
 from keras_imbalance.sampling.neighbors import Rows, check_features, k_nearest, nearest_rows
 
-quick = settings(deadline=None, max_examples=40)
+quick = settings(max_examples=40)
 
 
 def squared(x):

@@ -20,7 +20,7 @@ from keras_imbalance import StreamSampler, target_distribution
 from keras_imbalance._keras import keras
 from keras_imbalance.sampling.stream_epochs import StreamEpoch
 
-quick = settings(deadline=None, max_examples=8)
+quick = settings(max_examples=8)
 COUNTS = (900, 90, 10)
 
 

@@ -9,7 +9,7 @@ from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 from keras_imbalance import ArraySampler, tomek_keep_indices, tomek_links
 from keras_imbalance._keras import keras
 
-quick = settings(deadline=None, max_examples=150)
+quick = settings(max_examples=150)
 
 
 def links_by_definition(x, y):
