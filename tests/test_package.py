@@ -48,6 +48,7 @@ def test_an_unknown_name_is_the_usual_error():
         ki.FocalLos  # noqa: B018
 
 
+@pytest.mark.slow
 def test_importing_loads_what_a_saved_model_needs_and_the_rest_on_first_use():
     code = f"""if True:
         import keras, sys

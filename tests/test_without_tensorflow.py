@@ -55,6 +55,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_samplers_losses_and_callbacks_run(backend):
     if importlib.util.find_spec(backend) is None:

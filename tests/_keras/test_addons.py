@@ -77,6 +77,7 @@ def test_a_process_of_keras_3_is_refused(monkeypatch):
     assert sys.modules == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(MISSING_ADDONS), reason=f"not installed: {', '.join(MISSING_ADDONS)}")
 def test_a_process_that_is_half_keras_3_is_refused():
     # TensorFlow decided for Keras 3 before the variable was set, this package for tf-keras after.

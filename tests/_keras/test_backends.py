@@ -37,6 +37,7 @@ print(*said, has_tensorflow(), sampler.exposure.tolist())
 """
 
 
+@pytest.mark.slow
 def test_tensorflow_is_not_imported_on_another_backend_until_a_sampler_gives_its_dataset():
     done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -79,6 +80,7 @@ def test_tensorflow_leaves_the_gpus_to_another_backend(devices, left, monkeypatc
     assert devices.visible == left
 
 
+@pytest.mark.slow
 def test_tensorflow_hides_devices_only_before_it_runs():
     # What `running` above stands for; the day this fails, TensorFlow has changed its mind.
     code = "import tensorflow as tf; tf.constant(1) + 1; tf.config.set_visible_devices([], 'CPU')"

@@ -70,6 +70,7 @@ def check_order(order, first):
     assert same(model.get_weights(), weights)
 
 
+@pytest.mark.slow
 def test_the_callbacks_do_the_same_the_other_way_round(first):
     check_order(ORDERS[-1], first)
 

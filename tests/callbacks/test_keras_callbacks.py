@@ -50,6 +50,8 @@ def check_same(one, other):
         np.testing.assert_array_equal(values, other[1].history[key], err_msg=key)
 
 
+@pytest.mark.slow
+@pytest.mark.every_backend
 @pytest.mark.parametrize("name", list(LOGGERS)[:3])
 def test_a_logger_changes_nothing_of_what_they_do_in_either_order(name, tmp_path):
     alone = fitted(tmp_path / "alone")

@@ -174,6 +174,7 @@ def wrong_by_20():
     return model, x, np.arange(3)
 
 
+@pytest.mark.slow
 def test_a_fit_in_which_every_row_is_wrong_by_20_learns_where_keras_stands_still():
     model, x, y = wrong_by_20()
     model.compile(keras.optimizers.SGD(5.0), loss=FocalLoss(from_logits=True))

@@ -87,7 +87,7 @@ def test_recall_precision_and_cost_over_the_threshold(data, costs):
     np.testing.assert_allclose(cost_at(at), min(everywhere), atol=1e-12)
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(rows(), st.data())
 def test_a_weight_counts_as_so_many_rows(data, draw):
     labels, scores = data

@@ -342,6 +342,7 @@ def test_bad_input(call, message):
         call()
 
 
+@pytest.mark.slow
 def test_matplotlib_loads_with_the_first_picture_only_and_pyplot_never():
     code = "import sys, keras; before = set(sys.modules); import keras_imbalance.plots; "
     code += "assert not {'matplotlib', 'sklearn'} & (set(sys.modules) - before); "

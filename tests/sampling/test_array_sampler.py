@@ -399,6 +399,7 @@ def test_epoch_sizes_keep_their_word_for_any_target(counts, shares, batch_size, 
         assert (np.abs(totals - sampler.epoch_rows * sampler.distribution) < 2).all()
 
 
+@pytest.mark.slow
 def test_every_public_name_is_completed():
     """Those of sampling load on first use, which hides them from `dir` unless it is told; seen before that use."""
     code = (

@@ -116,7 +116,7 @@ def test_the_training_steps_see_the_rows_that_a_loop_sees_and_the_whole_epoch():
     assert int(sampler.dataset().cardinality()) == 7
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(1, 9), min_size=2, max_size=5),
     st.lists(st.integers(20, 90), min_size=1, max_size=6),
