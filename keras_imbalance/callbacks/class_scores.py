@@ -174,7 +174,8 @@ def _as_arrays(part):
 
 
 def _is_input(part):
-    return hasattr(part, "shape") or isinstance(part, Mapping)
+    # A number or word of NumPy, as `list(array)` holds them, has the shape of no rows.
+    return len(getattr(part, "shape", ())) > 0 or isinstance(part, Mapping)
 
 
 def _with_text(part):

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_imbalance._core import Sampler, check_number, check_one_of, check_whole, invalid, shown
+from keras_imbalance._keras import separate_averages
 from keras_imbalance.callbacks.class_scores import check_monitor, check_validation_data, class_scores, logged_scores
 from keras_imbalance.callbacks.fit_checks import check_swap_comes_first, keys_before, warn_of_late_epoch
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
@@ -209,6 +210,8 @@ class DynamicSampling(SamplingCallback):
     def _scores(self, logs):
         """Score of every class `(C,)`, NaN for one without; None for an epoch without validation."""
         if self.validation_data is not None:
+            # On JAX `predict` gives the memory of the weights away, which after SwapEMAWeights may be that of the averages too.
+            separate_averages(self.model.optimizer)
             return class_scores(
                 self.model,
                 self.validation_data,

@@ -86,15 +86,20 @@ def set_target(sampler: Sampler, target: Any) -> None:
     note_target(sampler)
 
 
-def note_target(sampler: Sampler) -> None:
-    """Called at the beginning of an epoch, when a resumed run has its state: whatever the target is then, callbacks left it."""
+def note_target(sampler: Sampler) -> bool:
+    """Called at the beginning of an epoch, when a resumed run has its state: whatever the target is then, callbacks left it.
+
+    Returns:
+        Whether a callback of a fit sets the target, so that a loss that corrects once more is looked for here.
+    """
     ledger = getattr(sampler, LEDGER, None)
     if ledger is None:
-        return
+        return False
     ledger.latest = sampler.target
     matched_losses(sampler).follow(sampler.distribution)
     if ledger.model is not None and not ledger.warned:
         ledger.warned = warn_of_double_correction(ledger.model, sampler)
+    return True
 
 
 def release(callback: Any) -> None:

@@ -37,7 +37,8 @@ class PerClassLogger(ImbalanceCallback):
             epoch, or at its end where other metrics are the user's own.
 
     Warns:
-        UserWarning: where the first epoch draws no row from the sampler, or an epoch other shares than it was told.
+        UserWarning: where the first epoch draws no row from the sampler, or an epoch other shares than it was told; where the
+            loss is given the class counts of the data, and the sampler draws other shares.
 
     Example:
     >>> import keras, numpy as np

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_imbalance._core import log_names
 from keras_imbalance.callbacks.drawn_in_epoch import DrawnInEpoch
+from keras_imbalance.callbacks.matched_pair import warn_of_double_correction
 from keras_imbalance.callbacks.off_the_bar import SHARES, is_share, keep_off_the_bar
 from keras_imbalance.callbacks.ownership import note_target
 from keras_imbalance.callbacks.unused_sampler import UnusedSampler
@@ -16,21 +17,24 @@ class SamplerWatch:
 
     At the end of each epoch it enters the class shares that the epoch really drew into the logs, as `sampling/{class}`: so they
     are in History, and in CSVLogger, TensorBoard and mlflow where these come later in the list. Keras's progress bar leaves
-    them out. A first epoch that draws nothing, and one that draws other shares than it was told, are a warning.
+    them out. A first epoch that draws nothing, one that draws other shares than it was told, and a loss that is given the
+    counts of the data where other shares are drawn, are a warning.
 
     Args:
         callback: the callback, with `sampler`, `params` and `model` of the fit.
     """
 
     def __init__(self, callback: Any):
-        self._sampler = callback.sampler
+        self._sampler, self._model = callback.sampler, callback.model
+        self._warned = False  # of a loss that corrects what the sampler has corrected
         self._unused = UnusedSampler(callback)
         self._drawn = DrawnInEpoch(callback.sampler)
         keep_off_the_bar(callback, is_share)
 
     def begin_epoch(self) -> None:
         """Called when an epoch begins, after a resumed run has its state and before the target is set."""
-        note_target(self._sampler)
+        if not (note_target(self._sampler) or self._warned):
+            self._warned = warn_of_double_correction(self._model, self._sampler)
         self._unused.begin_epoch()
         self._drawn.begin_epoch()
 

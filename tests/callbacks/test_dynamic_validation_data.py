@@ -72,6 +72,8 @@ def test_frames_and_text_labels_are_taken_as_a_sampler_takes_them():
     for rows, ids, given in (
         (frame, labels, pandas.Series(weights)),
         (frame.convert_dtypes(), labels.tolist(), weights.tolist()),
+        (x, list(y), list(weights)),
+        (frame, list(np.array(names)[y]), weights),
         ({"in": frame}, y.tolist(), weights),
         ([x, frame], pandas.DataFrame(y), weights),
     ):

@@ -13,6 +13,7 @@ from keras_imbalance import (
     DynamicSampling,
     LDAMLoss,
     LogitAdjustedLoss,
+    PerClassLogger,
     PerClassRecall,
     Phase,
     PhasedTraining,
@@ -206,7 +207,7 @@ def test_what_is_no_pair_is_refused(make, message):
 
 def said(loss, target, callbacks):
     sampler = sampler_of(target)
-    model, _ = still(loss if isinstance(loss, keras.losses.Loss) else loss(sampler))
+    model, _ = still(loss if isinstance(loss, keras.losses.Loss) else loss(sampler), metrics=[PerClassRecall(3)])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fit(model, sampler, 3, callbacks(sampler))
@@ -222,6 +223,15 @@ def test_counts_of_the_data_beside_shares_that_are_not_natural_are_warned_of_onc
         (message,) = said(loss, "natural", phases_to("balanced"))
         assert type(loss).__name__ in message
         assert "LogitAdjustedLoss(sampler)" in message
+
+
+@pytest.mark.parametrize("with_phases", [False, True])
+def test_a_logger_of_a_sampler_warns_of_counts_of_the_data_too(with_phases):
+    def callbacks(sampler):
+        return [PerClassLogger(sampler=sampler), *(phases_to("balanced")(sampler) if with_phases else [])]
+
+    assert len(said(LogitAdjustedLoss(COUNTS, from_logits=True), "balanced", callbacks)) == 1
+    assert not said(LogitAdjustedLoss([1, 1, 1], from_logits=True), "balanced", callbacks)
 
 
 @pytest.mark.parametrize(
