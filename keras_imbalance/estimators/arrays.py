@@ -55,5 +55,5 @@ def as_fit_takes_it(arrays: Any) -> Any:
 
 def rows_to_predict(x: Any) -> Any:
     """Rows as the members take them, in the forms that `fit` takes; tensors and datasets are left to Keras."""
-    in_memory = isinstance(x, (list, tuple, dict, np.ndarray)) or is_frame(x)
+    in_memory = isinstance(x, (list, tuple, dict, np.ndarray)) or is_frame(x) or hasattr(x, "to_numpy")
     return as_fit_takes_it(arrays_of(x, "x")) if in_memory else x

@@ -44,6 +44,12 @@ def test_members_look_text_up_as_if_they_were_given_numbers(joint, numbers):
         np.testing.assert_allclose(bagging.predict_proba(form), numbers[1], atol=1e-6)
 
 
+def test_a_series_of_text_is_predicted_as_it_is_trained_on():
+    text = pd.Series(np.array(TOWNS)[TOWN], index=range(5, 57))
+    bagging = bag(lambda: of_towns(True, "string")).fit(text, Y, batch_size=10, verbose=0)
+    np.testing.assert_allclose(bagging.predict_proba(text), bagging.predict_proba(text.tolist()), atol=1e-6)
+
+
 def test_a_frame_with_a_column_of_text_is_a_dict_of_inputs():
     frame = pd.DataFrame({"town": np.array(TOWNS)[TOWN], "age": AGE})
 
