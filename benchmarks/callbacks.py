@@ -3,7 +3,6 @@
 Run: python -m benchmarks.callbacks
 """
 
-import argparse
 import os
 import tempfile
 
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 
 import keras_imbalance as ki
-from benchmarks.timing import interleaved, table, versions
+from benchmarks.timing import interleaved, measuring, parser_of, ratios, table
 
 WEIGHTS, ROWS, FEATURES, BATCH = 25_000_000, 1_000_000, 32, 1024
 NONE, PEER = "no callback", "Keras BackupAndRestore"
@@ -82,22 +81,19 @@ def measure_sampling(rounds, rows):
 
 
 def show(title, seconds, base):
-    shown = []
-    for name, values in seconds.items():
-        low, middle, high = np.quantile(values / seconds[base], [0.25, 0.5, 0.75])
-        shown.append((name, f"{np.median(values):.2f}", f"{middle:.2f} ({low:.2f} to {high:.2f})"))
+    compared = ratios(seconds, base)
+    shown = [(name, f"{np.median(values):.2f}", compared[name]) for name, values in seconds.items()]
     print("\n" + table((title, "seconds", f"of {base}: median (quartiles)"), shown), flush=True)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = parser_of(__doc__, rounds=9)
     parser.add_argument("--weights", type=int, default=WEIGHTS, help="of the net that is backed up")
     parser.add_argument("--rows", type=int, default=ROWS, help="that are sampled from")
     arguments = parser.parse_args()
-    print(versions("keras", "tensorflow", "numpy") + f"; {arguments.rounds} rounds")
-    measure_backups(arguments.rounds, arguments.weights)
-    measure_sampling(max(arguments.rounds // 3, 3), arguments.rows)
+    with measuring(arguments, "keras", "tensorflow", "numpy"):
+        measure_backups(arguments.rounds, arguments.weights)
+        measure_sampling(max(arguments.rounds // 3, 3), arguments.rows)
 
 
 if __name__ == "__main__":

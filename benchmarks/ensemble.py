@@ -119,7 +119,7 @@ def main():
             f"{mean:.4f} +- {spread:.4f}" for mean, spread in zip(values.mean(0), values.std(0, ddof=1), strict=True)
         ]
         paired = [f"{difference:+.4f}" for difference in differences.mean(0)]
-        rows.append((name, *cells, *paired, f"{np.median(seconds[name]):.1f}", f"{relative[name]:.2f}"))
+        rows.append((name, *cells, *paired, f"{np.median(seconds[name]):.1f}", relative[name]))
     head = (
         "ensemble",
         "balanced accuracy",

@@ -3,7 +3,6 @@
 Run: python -m benchmarks.losses
 """
 
-import argparse
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -17,7 +16,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import keras_imbalance as ki  # noqa: E402
-from benchmarks.timing import interleaved, ratios, table, versions  # noqa: E402
+from benchmarks.timing import interleaved, measuring, parser_of, ratios, table  # noqa: E402
 
 try:
     import focal_loss
@@ -27,6 +26,8 @@ except ImportError:
 ROWS, CLASSES, BINARY_ROWS = 4096, 100, 65536
 MASKS, CHANNELS = (8, 256, 256), 21
 PLAIN = "Keras cross-entropy"
+FLOOR = "cross-entropy in single ops, unchecked"
+HALF = (PLAIN, FLOOR, "FocalLoss(2)", "ClassBalancedLoss", "LogitAdjustedLoss")
 
 
 def softmax_losses(one_hot):
@@ -39,6 +40,7 @@ def softmax_losses(one_hot):
         peers["focal-loss from PyPI"] = lambda y, z: tf.reduce_mean(sparse(y, z, 2.0, from_logits=True))
     return {
         PLAIN: plain(from_logits=True),
+        FLOOR: one_hot_floor if one_hot else ids_floor,
         **peers,
         "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
         "FocalLoss(0.5)": ki.FocalLoss(0.5, from_logits=True),
@@ -51,9 +53,24 @@ def softmax_losses(one_hot):
     }
 
 
+def one_hot_floor(y, z):
+    """What a loss costs that is no kernel of its own, whatever it computes: each op reads and writes once."""
+    z = tf.cast(z, tf.float32)
+    return tf.reduce_mean(tf.reduce_logsumexp(z, -1) - tf.reduce_sum(y * z, -1))
+
+
+def ids_floor(y, z):
+    return one_hot_floor(tf.one_hot(y, z.shape[-1]), z)
+
+
+def binary_floor(y, z):
+    return tf.reduce_mean(tf.maximum(z, 0) - z * y + tf.math.log1p(tf.exp(-tf.abs(z))))
+
+
 def mask_losses():
     return {
         PLAIN: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        FLOOR: ids_floor,
         "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
         "TverskyLoss": ki.TverskyLoss(from_logits=True),
         "TverskyLoss(gamma=0.75)": ki.TverskyLoss(0.3, beta=0.7, gamma=0.75, from_logits=True),
@@ -71,6 +88,7 @@ def binary_losses():
         peers["focal-loss from PyPI"] = lambda y, z: tf.reduce_mean(binary(y, z, 2.0, from_logits=True))
     return {
         PLAIN: keras.losses.BinaryCrossentropy(from_logits=True),
+        FLOOR: binary_floor,
         **peers,
         "FocalLoss(2)": ki.FocalLoss(2, from_logits=True),
         "FocalLoss(0.5)": ki.FocalLoss(0.5, from_logits=True),
@@ -109,9 +127,12 @@ def measure(losses, labels, logits, rounds, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=30)
-    rounds = parser.parse_args().rounds
+    arguments = parser_of(__doc__, rounds=30).parse_args()
+    with measuring(arguments, "keras", "tensorflow", "tensorflow-addons", "focal-loss"):
+        measure_all(arguments.rounds)
+
+
+def measure_all(rounds):
     rng = np.random.default_rng(0)
     logits = tf.constant(rng.normal(scale=3, size=(ROWS, CLASSES)).astype("float32"))
     ids = rng.integers(0, CLASSES, ROWS)
@@ -125,18 +146,20 @@ def main():
             binary,
         ),
     }
+    for dtype in ("float16", "bfloat16"):
+        some = {name: loss for name, loss in softmax_losses(False).items() if name in HALF}
+        cases[f"[{ROWS}, {CLASSES}] ids, {dtype}"] = (some, tf.constant(ids), tf.cast(logits, dtype))
     masks = rng.integers(0, CHANNELS, MASKS)
     cases[f"masks {[*MASKS, CHANNELS]}"] = (
         mask_losses(),
         tf.constant(masks),
         tf.constant(rng.normal(scale=3, size=(*MASKS, CHANNELS)).astype("float32")),
     )
-    print(versions("keras", "tensorflow", "tensorflow-addons", "focal-loss"))
-    print(f"Forward and gradient, time divided by that of {PLAIN}: median of {rounds} ratios.\n")
+    print(f"Forward and gradient, time divided by that of {PLAIN}: median of the rounds (quartiles).\n")
     for case, (losses, labels, predictions) in cases.items():
         big = case.startswith("masks")
         found, plain = measure(losses, labels, predictions, max(rounds // 6, 3) if big else rounds, 1 if big else 8)
-        rows = [(name, *(f"{ratio:.2f}" for ratio in pair)) for name, pair in found.items() if name != PLAIN]
+        rows = [(name, *pair) for name, pair in found.items() if name != PLAIN]
         print(table((f"{case} (plain: {plain[0]:.2f} ms, {plain[1]:.2f} ms)", "graph", "XLA"), rows) + "\n", flush=True)
 
 

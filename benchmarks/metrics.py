@@ -3,7 +3,6 @@
 Run: python -m benchmarks.metrics [--classes 2 100 1000 5000 20000]
 """
 
-import argparse
 import os
 import time
 
@@ -18,7 +17,7 @@ import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 import keras_imbalance as ki  # noqa: E402
-from benchmarks.timing import interleaved, ratios, table, versions  # noqa: E402
+from benchmarks.timing import interleaved, measuring, parser_of, ratios, table  # noqa: E402
 
 FEATURES = 32
 FOUR = ("precision", "recall", "f1", "specificity")
@@ -119,7 +118,7 @@ def compare(size, arguments):
         (
             name,
             f"{1e3 * np.median(seconds[name]):.2f}",
-            f"{compared[name]:.2f}",
+            compared[name],
             f"{updates[name][1]:.2f}",
             f"{updates[name][2] / 1024:,.1f}",
         )
@@ -156,16 +155,15 @@ def compare(size, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = parser_of(__doc__, rounds=15)
     parser.add_argument("--classes", type=int, nargs="*", default=[2, 100, 1000, 5000, 20_000])
-    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--units", type=int, nargs="*", default=[128], help="hidden layers of the model in fit")
     parser.add_argument("--jit", action="store_true", help="compile the steps of fit with XLA")
     arguments = parser.parse_args()
-    print(versions("keras", "tensorflow", "tensorflow-addons"))
-    for size in arguments.classes:
-        compare(size, arguments)
-        keras.backend.clear_session()
+    with measuring(arguments, "keras", "tensorflow", "tensorflow-addons"):
+        for size in arguments.classes:
+            compare(size, arguments)
+            keras.backend.clear_session()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Without --backend every backend runs in a process of its own. In a round each wa
 turn; the table holds medians over the rounds of the ratio within a round, and the quartiles.
 """
 
-import argparse
 import importlib.util
 import os
 import subprocess
@@ -14,6 +13,8 @@ import sys
 import time
 
 import numpy as np
+
+from benchmarks.timing import measuring, parser_of, quartiles, table
 
 BATCH = 256
 SHAPES = ((200_000, 32), (50_000, 362), (20_000, 3_072))
@@ -68,10 +69,7 @@ def measured(shape, rounds):
             steps[name]()
             seconds[name].append(time.perf_counter() - start)
     base = np.array(seconds.pop(BASE))
-    found = [f"{np.median(base):.2f} s"]
-    for values in seconds.values():
-        low, middle, high = np.percentile(np.array(values) / base, [25, 50, 75])
-        found.append(f"{middle:.2f} ({low:.2f}-{high:.2f})")
+    found = [f"{np.median(base):.2f} s", *(quartiles(np.array(values) / base) for values in seconds.values())]
     return [BASE, *seconds], found
 
 
@@ -84,25 +82,20 @@ def of_backend(backend, rounds):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = parser_of(__doc__, rounds=7)
     parser.add_argument("--backend", choices=BACKENDS, help="this one alone, in this process")
     arguments = parser.parse_args()
     if arguments.backend:
         os.environ["KERAS_BACKEND"] = arguments.backend
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        from benchmarks.timing import table
-
         print(table(*of_backend(arguments.backend, arguments.rounds)), flush=True)
         return
-    from benchmarks.timing import versions
-
-    print(versions("keras", "tensorflow", "jax", "torch", "numpy"), flush=True)
-    for backend, module in BACKENDS.items():
-        if importlib.util.find_spec(module) is not None:
-            print(flush=True)
-            command = [sys.executable, "-m", "benchmarks.py_dataset", "--backend", backend]
-            subprocess.run([*command, "--rounds", str(arguments.rounds)], check=True)
+    with measuring(arguments, "keras", "tensorflow", "jax", "torch", "numpy"):
+        for backend, module in BACKENDS.items():
+            if importlib.util.find_spec(module) is not None:
+                command = [sys.executable, "-m", "benchmarks.py_dataset", "--backend", backend]
+                subprocess.run([*command, "--rounds", str(arguments.rounds)], check=True)
+                print(flush=True)
 
 
 if __name__ == "__main__":

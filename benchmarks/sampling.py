@@ -3,13 +3,11 @@
 Run: python -m benchmarks.sampling
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from itertools import islice
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,7 +18,7 @@ import tensorflow as tf
 
 import keras_imbalance as ki
 from benchmarks.memory import peak
-from benchmarks.timing import interleaved, ratios, table, versions
+from benchmarks.timing import interleaved, measuring, parser_of, quartiles, ratios, table
 
 ROWS, FEATURES, BATCH = 200_000, 32, 256
 SHARES = (0.90, 0.09, 0.01)
@@ -137,8 +135,7 @@ def measure_pipelines(rounds):
         speeds["NumPy loop, no tf.data"].append(numpy_loop(x, y))
     base = np.array(speeds[BASE])
     shown = [
-        (name, f"{np.median(values) / 1e6:.3f}", f"{np.median(np.array(values) / base):.3g}")
-        for name, values in speeds.items()
+        (name, f"{np.median(values) / 1e6:.3f}", quartiles(np.array(values) / base)) for name, values in speeds.items()
     ]
     print(table((f"{ROWS} x {FEATURES}, 90/9/1 %, batch {BATCH}", "million rows a second", "against Keras"), shown))
 
@@ -187,39 +184,16 @@ def fits_of(rows, shape):
     return fits
 
 
-@contextmanager
-def busy(processes):
-    """So many other processes that take all of a core."""
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def measure_fits(rounds, shapes, busy_processes):
+def measure_fits(rounds, shapes):
     shown = []
     for rows, shape in shapes:
-        fits = fits_of(rows, shape)
-        for others in busy_processes:
-            with busy(others):
-                seconds = interleaved(fits, rounds, repeats=1, warmup=1)
-            constant, arrays = ratios(seconds, CONSTANT), ratios(seconds, "fit(x, y)")
-            shown += [
-                (
-                    f"{rows} x {' x '.join(map(str, shape))}",
-                    others,
-                    name,
-                    f"{np.median(seconds[name]):.3f}",
-                    f"{constant[name]:.2f}",
-                    f"{arrays[name]:.2f}",
-                )
-                for name in seconds
-            ]
-    header = ("rows", "busy processes", "an epoch of fit on", "seconds", f"of {CONSTANT}", "of fit(x, y)")
-    print("\n" + table(header, shown))
+        seconds = interleaved(fits_of(rows, shape), rounds, repeats=1, warmup=1)
+        constant, arrays = ratios(seconds, CONSTANT), ratios(seconds, "fit(x, y)")
+        size = f"{rows} x {' x '.join(map(str, shape))}"
+        shown += [
+            (size, name, f"{np.median(values):.3f}", constant[name], arrays[name]) for name, values in seconds.items()
+        ]
+    print("\n" + table(("rows", "an epoch of fit on", "seconds", f"of {CONSTANT}", "of fit(x, y)"), shown))
 
 
 FOLDER = {"image_size": (224, 224), "batch_size": 32, "seed": 0}
@@ -271,11 +245,10 @@ def measure_folder(rounds):
         for name in FOLDERS:
             command = [sys.executable, "-m", "benchmarks.sampling", "--folder", name, folder]
             memory = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]
-            values, of_base = np.array(spent[name]), np.median(np.array(spent[name]) / base, axis=0)
+            values = np.array(spent[name])
             wall, cpu = np.median(values, axis=0)
-            shown.append(
-                (name, f"{wall:.2f}", f"{of_base[0]:.2f}", f"{cpu:.2f}", f"{of_base[1]:.2f}", f"{float(memory):.0f}")
-            )
+            of_wall, of_cpu = map(quartiles, (values / base).T)
+            shown.append((name, f"{wall:.2f}", of_wall, f"{cpu:.2f}", of_cpu, f"{float(memory):.0f}"))
     header = (
         "400 x 300 to 224 x 224",
         "ms a decoded image",
@@ -293,12 +266,10 @@ def _shape(text):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = parser_of(__doc__, rounds=7)
     parser.add_argument(
         "--folder", nargs=2, metavar=("NAME", "FOLDER"), help="memory of one reader of a folder, and stop"
     )
-    parser.add_argument("--busy", type=int, nargs="+", default=[0, os.cpu_count()], help="busy processes beside a fit")
     parser.add_argument(
         "--shapes", type=_shape, nargs="+", default=SHAPES, metavar="ROWSxFEATURES", help="rows of a fit"
     )
@@ -307,18 +278,15 @@ def main():
     if arguments.folder:
         folder_memory(*arguments.folder)
         return
-    print(
-        versions("keras", "tensorflow", "imbalanced-learn", "torch", "numpy")
-        + f"; median of {arguments.rounds} rounds\n"
-    )
     tables = {
         "pipelines": lambda: measure_pipelines(arguments.rounds),
-        "fits": lambda: measure_fits(arguments.rounds, arguments.shapes, arguments.busy),
+        "fits": lambda: measure_fits(arguments.rounds, arguments.shapes),
         "folder": lambda: measure_folder(arguments.rounds),
     }
-    for name, measure in tables.items():
-        if arguments.only in (None, name):
-            measure()
+    with measuring(arguments, "keras", "tensorflow", "imbalanced-learn", "torch", "numpy"):
+        for name, measure in tables.items():
+            if arguments.only in (None, name):
+                measure()
 
 
 if __name__ == "__main__":

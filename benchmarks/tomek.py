@@ -3,7 +3,6 @@
 Run: python -m benchmarks.tomek
 """
 
-import argparse
 import os
 import resource
 import time
@@ -13,7 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 from imblearn.under_sampling import TomekLinks
 
-from benchmarks.timing import table, versions
+from benchmarks.timing import measuring, parser_of, quartiles, table
 from keras_imbalance import tomek_links
 
 CASES = {
@@ -37,10 +36,14 @@ def imblearn_links(x, y):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser = parser_of(__doc__, rounds=7)
     parser.add_argument("--large-rounds", type=int, default=1, help="rounds at 100k rows, a minute each for the peer")
     arguments = parser.parse_args()
+    with measuring(arguments, "imbalanced-learn", "scikit-learn", "numpy"):
+        measure(arguments)
+
+
+def measure(arguments):
     rows = []
     for case, (number, shares) in CASES.items():
         rng = np.random.default_rng(0)
@@ -58,19 +61,17 @@ def main():
             spent, removed = seconds(lambda: imblearn_links(x, y))  # noqa: B023
             theirs.append(spent)
             same &= np.array_equal(np.unique(links), removed)
-        ratio = np.median(np.array(theirs) / np.array(ours))
         rows.append(
             (
                 case,
                 len(links),
                 "yes" if same else "NO",
                 f"{np.median(ours):.3f} s",
-                f"{ratio:.0f} x",
+                quartiles(np.array(theirs) / np.array(ours)),
                 f"{memory:.0f} MB",
             )
         )
-    print(versions("imbalanced-learn", "scikit-learn", "numpy") + "\n")
-    print(table(("case", "links", "same rows", "ours", "imbalanced-learn takes", "memory, first call"), rows))
+    print(table(("case", "links", "same rows", "ours", "imbalanced-learn takes, times", "memory, first call"), rows))
 
 
 if __name__ == "__main__":
