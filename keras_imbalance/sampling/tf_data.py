@@ -74,8 +74,9 @@ def dataset_of(
 
     options = options_of(shards)
     options.autotune.enabled = False
-    if map_fn is not None:  # fusing fails where the function holds a Variable or a table ("can't delete node(s)")
-        options.experimental_optimization.map_and_batch_fusion = False
+    # Nothing here gains from a rewritten graph. To rewrite it copies the tensors that it holds, anew in each iteration, and
+    # fusing fails where a `map_fn` holds a Variable or a table ("can't delete node(s)").
+    options.experimental_optimization.apply_default_optimizations = False
     dataset = tf.data.Dataset.range(1).flat_map(epoch).with_options(options)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(num_batches))
     dataset.rows_of_sampler = feed

@@ -12,6 +12,7 @@ from keras_imbalance import SMOTE, ArraySampler
 from keras_imbalance._keras import keras
 
 ROWS = 2000
+reads_proc = pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory in use is read from /proc")
 
 
 def arrays():
@@ -28,6 +29,12 @@ def sampled(kind, folder=None):
     sampler = ArraySampler(x, y, batch_size=100, smote=SMOTE() if kind == "smote" else None, seed=0)
     dataset = sampler.dataset(map_fn=(lambda x, y: (x + 1, y)) if kind == "map_fn" else None)
     return dataset, [weakref.ref(value) for value in (sampler, sampler._feed, x, y)]
+
+
+def resident():
+    """Bytes of memory that this process uses now."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def alive(references):
@@ -100,7 +107,7 @@ def test_after_a_fit_nothing_is_kept():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory in use is read from /proc")
+@reads_proc
 @pytest.mark.parametrize("kind", ["tensors", "smote"])
 def test_folds_of_cross_validation_stay_flat(kind):
     """12 folds of 8 MB, which are held twice where they are tensors."""
@@ -115,6 +122,15 @@ def test_folds_of_cross_validation_stay_flat(kind):
     for _ in range(12):
         assert fold() == 40
         gc.collect()
-        with open("/proc/self/statm") as file:
-            used.append(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+        used.append(resident())
     assert used[-1] - used[4] < 5 * 8e6
+
+
+@reads_proc
+def test_an_iteration_holds_no_rows_of_its_own():
+    x, y = np.ones((20_000, 800), dtype="float32"), np.arange(20_000) % 3
+    dataset = ArraySampler(x, y, batch_size=100, seed=0).dataset()
+    held = resident()
+    iterators = [iter(dataset) for _ in range(3)]
+    assert resident() - held < x.nbytes / 2
+    assert len(iterators) == 3
