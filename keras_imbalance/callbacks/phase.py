@@ -76,6 +76,11 @@ class Phase:
         return any(value is not None for value in (self.freeze, self.unfreeze, self.train_batchnorm))
 
     @property
+    def chooses_layers(self) -> bool:
+        """Whether the phase says what trains, or what starts from new values."""
+        return self.sets_flags or bool(self.reinitialize)
+
+    @property
     def sets_rate(self) -> bool:
         """Whether the phase says how fast."""
         return self.learning_rate is not None or self.learning_rate_factor is not None

@@ -44,8 +44,8 @@ class PhasedTraining(ResumableCallback):
         ValueError: for phases out of order; when training begins for a layer that the model lacks, an optimizer whose learning
             rate follows a schedule in a phase that sets one, an optimizer that Keras cannot make anew from its configuration, a
             phase that trains nothing or freezes a SpectralNormalization (which changes its weights in its own call), another
-            callback of this package that sets the target, what trains or the rate, a LearningRateScheduler where phases set the
-            rate, or SwapEMAWeights(swap_on_epoch=True) after this one.
+            callback of this package that sets the target, what trains or starts anew, or the rate, a LearningRateScheduler
+            where phases set the rate, or SwapEMAWeights(swap_on_epoch=True) after this one.
 
     Warns:
         UserWarning: when training begins, for a phase that it does not reach; where a phase has a target, at the end of a first
@@ -107,7 +107,7 @@ class PhasedTraining(ResumableCallback):
         self._phase, self._flags_phase, self._trained = -1, -1, False
         self._check_other_callbacks()
         self._rates.check()
-        choosing = any(phase.sets_flags or phase.reinitialize for phase in self.phases)
+        choosing = any(phase.chooses_layers for phase in self.phases)
         if choosing:
             check_built(self.model, type(self).__name__)
             self._check_layers()
@@ -266,7 +266,7 @@ class PhasedTraining(ResumableCallback):
 
     def _check_other_callbacks(self):
         others = [callback for callback in self.model.__dict__.get(BEGUN, ()) if callback.params is self.params]
-        for sets, what in (("sets_flags", "what trains"), ("sets_rate", "the learning rate")):
+        for sets, what in (("chooses_layers", "what trains or starts anew"), ("sets_rate", "the learning rate")):
             both = [c for c in (*others, self) if any(getattr(phase, sets) for phase in c.phases)]
             if len(both) > 1 and both[-1] is self:
                 raise ValueError(

@@ -86,6 +86,13 @@ def test_what_cannot_work_is_an_error_before_any_step():
         ([LearnableWeightScaling(sampler, switch_epoch=1)], f"`scaling` must name layers.*'class_scaling'.*{known}"),
         ([PhasedTraining([Phase(1, freeze="*")])], "The phase from epoch 1 on trains nothing"),
         ([PhasedTraining([once]), PhasedTraining([once])], "Two callbacks set what trains"),
+        *(
+            (
+                [PhasedTraining([once]), PhasedTraining([Phase(1, reinitialize="head")])][::step],
+                "Two callbacks set what",
+            )
+            for step in (1, -1)
+        ),
         (
             [TwoPhaseLearning(sampler, switch_epoch=1), PhasedTraining([Phase(0, learning_rate=1.0)])],
             "Two callbacks set the learning",
