@@ -12,7 +12,16 @@ from PIL import Image
 
 GUIDES = Path(__file__).parent / "guides"
 IMAGES = Path(__file__).parent / "images"
-DRAWN = ("several_labels", "time_series", "detection_heads")
+DRAWN = (
+    "several_labels",
+    "time_series",
+    "detection_heads",
+    "sampling",
+    "losses",
+    "ensembles",
+    "text",
+    "resume_and_devices",
+)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""Which remedy helps on the page blocks: eight methods side by side on three splits, in under two minutes on two cores.
+"""Which remedy helps on the page blocks: eight methods side by side on three splits, in about a minute on two cores.
 
 Every method trains the same net from the same initial weights for as many steps. The table says what each gains over plain
 training, and which cannot be told apart from the best; then comes the code of the method that the validation rows choose.
@@ -45,7 +45,7 @@ def build_model(x_train):
 
 
 def parse_arguments():
-    parser = parser_of(__doc__, epochs=25)
+    parser = parser_of(__doc__, epochs=15)
     parser.add_argument("--splits", type=at_least(1), default=3, help="random splits, by class")
     parser.add_argument(
         "--methods", choices=("some", "all"), default="some", help="eight methods, or all of the package"

@@ -1,5 +1,7 @@
 """Every argument is checked where it enters, by an error that names it."""
 
+import re
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +20,9 @@ from keras_imbalance import (
     class_weights,
     count_classes,
     target_distribution,
+    tomek_links,
 )
+from keras_imbalance.estimators import member_rows
 
 NAN, INF = float("nan"), float("inf")
 X, Y = np.zeros((8, 2), "float32"), np.array([0, 0, 0, 0, 1, 1, 2, 2])
@@ -191,3 +195,22 @@ TABLE = [
 def test_bad_input_raises_an_error_that_names_it(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("name", "call", "given"),
+    [
+        ("labels", count_classes, [7, 2**40, 7]),
+        ("classes", member_rows, [7, 2**40, 7]),
+        ("y", lambda y: tomek_links(np.zeros((3, 1)), y), ["b", "a", "b"]),
+        ("classes", member_rows, ["b", "a", "b"]),
+    ],
+)
+def test_what_an_error_says_of_numbering_runs_and_is_taken(name, call, given):
+    with pytest.raises(ValueError, match=f"`{name}`.*all rows at once") as error:
+        call(given)
+    code = re.search(r"names, ids = numpy.unique\(.*?\)", str(error.value)).group()
+    found = {"numpy": np, name: given}
+    exec(code, found)
+    assert found["names"][found["ids"]].tolist() == given
+    call(found["ids"])

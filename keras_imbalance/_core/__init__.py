@@ -64,6 +64,7 @@ from keras_imbalance._core._hard_labels import (
     line_up,
     looks_one_hot,
     named_ids,
+    number_anew,
     position_weights,
 )
 from keras_imbalance._core._labels import (
@@ -169,6 +170,7 @@ __all__ = [
     "matched_losses",
     "named_ids",
     "nearest",
+    "number_anew",
     "number_text",
     "position_weights",
     "rows_text",

@@ -23,7 +23,7 @@ from keras_imbalance._core._checks import (
     nearest,
 )
 from keras_imbalance._core._columns import is_text
-from keras_imbalance._core._hard_labels import counted_ids, line_up, named_ids
+from keras_imbalance._core._hard_labels import counted_ids, line_up, named_ids, number_anew
 from keras_imbalance._core._priors import class_id
 from keras_imbalance._core._sources import has_passes, one_pass
 from keras_imbalance._keras import PyDataset
@@ -303,7 +303,7 @@ def _count(ids, num_classes):
             "labels",
             "hold class ids from 0 to C - 1",
             received=str(ids.max()),
-            remedy="Number them anew: names, ids = numpy.unique(labels, return_inverse=True).",
+            remedy=f"{number_anew('labels')} A label that is no class goes to `ignore_class`.",
         )
     return np.bincount(ids, minlength=num_classes or 0).astype(np.int64)
 

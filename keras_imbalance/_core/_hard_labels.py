@@ -231,6 +231,11 @@ def named_ids(
     return np.array([positions[label] for label in found.tolist()], dtype=np.int64)[ids.reshape(table.shape)], names
 
 
+def number_anew(name: str) -> str:
+    """The advice to number labels from 0: all rows at once, since a part that lacks a class would be numbered otherwise."""
+    return f"Number all rows at once, before they are split: names, ids = numpy.unique({name}, return_inverse=True)."
+
+
 def _refuse_numerals(names, name):
     if all(re.fullmatch(r"[+-]?\d+(\.\d*)?", label) for label in names):
         remedy = f"Convert them: {name}.astype('int64'). Or say in which order they come, as `class_names`."
@@ -256,10 +261,7 @@ def _numeric(labels, name):
     if table.ndim == 0:
         raise invalid(name, "be an array of labels", received=str(type(table.item())))
     if all(isinstance(label, (str, bytes)) for label in table.flat):
-        remedy = (
-            "Turn names into numbers first: names, ids = numpy.unique(labels, return_inverse=True). They are in that order: "
-            "class_names=names."
-        )
+        remedy = f"{number_anew(name)} The names are in the order of the ids: class_names=names."
     else:
         remedy = f"Drop rows without a label, then convert: {name}.astype('int64')."
     raise invalid(name, "be numbers", received=f"dtype {table.dtype}", remedy=remedy)

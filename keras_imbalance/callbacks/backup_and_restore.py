@@ -36,20 +36,15 @@ from keras_imbalance.callbacks.unlisted_samplers import UnlistedSamplers
 class BackupAndRestore(ImbalanceCallback):
     """Backs up a whole fit after each epoch, and goes on from there after a kill at any point with the same result.
 
-    Put it last in the list of callbacks. EarlyStopping, ReduceLROnPlateau and ModelCheckpoint of Keras, and a sampler that no
-    callback acts on, are saved where `state` lists them: a callback cannot see what else fit was given. Callbacks of this
-    package and their samplers are found without being listed. One of Keras's three that fit has and `state` lacks is named in a
-    warning before the first step, a sampler that draws rows and is not saved after the first epoch. SwapEMAWeights with
-    `swap_on_epoch=True` must stand in `state`, since a backup of averages in the place of weights would go on wrongly.
+    Put it last in the list of callbacks, without Keras's callback of this name. Callbacks of this package and their samplers
+    are found. List in `state` what it cannot see: EarlyStopping, ReduceLROnPlateau and ModelCheckpoint of Keras,
+    SwapEMAWeights(swap_on_epoch=True), and a sampler that no callback acts on. The model must have its weights before fit. The
+    stream of a `StreamSampler` must give the same rows in every cycle: shuffle it with a seed and
+    reshuffle_each_iteration=False.
 
-    Everything is in one file that is replaced whole: the weights, the optimizer, the states of random layers, the samplers and
-    the callbacks. A run that is killed while it trains or saves, and started again with the same arguments, ends with the
-    weights of a run that was not, to the bit under deterministic operations. `History` holds the epochs since the restart. It
-    replaces Keras's callback of this name; the two are not used together.
-
-    The model must have its weights before fit. What a source of rows does by itself is not saved: the stream of a
-    `StreamSampler` must give the same rows in every cycle, so shuffle it with reshuffle_each_iteration=False and a seed. Where
-    several workers train one model, the first of them writes and all read, from a folder that they share.
+    One file, replaced whole, holds the weights, the optimizer, the states of random layers, the samplers and the callbacks. A
+    run that is killed while it trains or saves, and started again with the same arguments, ends with the weights of a run that
+    was not, to the bit under deterministic operations. `History` holds the epochs since the restart.
 
     Args:
         backup_dir: folder of the backup, of one run alone.

@@ -53,9 +53,9 @@ class DynamicSampling(SamplingCallback):
     compile a per-class metric and pass `validation_data` to fit, or give this callback its own. After training the sampler
     has the target of before.
 
-    A class without a score keeps its share: one that `validation_data` lacks, or whose score in the logs is NaN, as metrics
-    with zero_division=nan log it. (With zero_division=0 a metric logs 0 for a class that the validation data lacks, and the
-    class then counts as one that fails.) Epochs in which fit does not validate, for its `validation_freq`, change nothing.
+    A class without a score keeps its share: one that `validation_data` lacks, or whose score in the logs is NaN. (With
+    zero_division=0 a metric logs 0 for a class that validation lacks, which then counts as one that fails.) Epochs in which fit
+    does not validate, for its `validation_freq`, change nothing.
 
     Args:
         sampler: an `ArraySampler` or `StreamSampler` whose `dataset()` is fitted.

@@ -29,10 +29,10 @@ class PhasedTraining(ResumableCallback):
     whose layers are not those that trained before fit, `model.optimizer` is a copy that is built over what trains: callbacks
     reach the optimizer as `self.model.optimizer`. After fit it is the model's own again, with all that was learnt.
 
-    Which phase holds depends on the epoch alone, so training may start in any. A frozen layer stays as it is to the bit, and
-    finds its slots again when it trains again. When training ends, the target, the learning rate and the `trainable` flags
-    are again what they were before it. The guide on callbacks says what holds with moving averages, ModelCheckpoint,
-    ReduceLROnPlateau and SwapEMAWeights; leave LearningRateScheduler out, and give a phase `learning_rate` as a function.
+    A frozen layer stays as it is to the bit, and finds its slots again when it trains again. When training ends, the target,
+    the learning rate and the `trainable` flags are again what they were before it. In the place of LearningRateScheduler give
+    a phase `learning_rate` as a function. The guide to callbacks says more of moving averages, ModelCheckpoint and
+    ReduceLROnPlateau.
 
     Args:
         phases: `Phase`s in the order of their `start_epoch`s.
@@ -280,7 +280,7 @@ class PhasedTraining(ResumableCallback):
             self._optimizers.finish()
 
     def put_back(self, broken_off: bool = False) -> None:
-        """Everything as it was before training; after a fit that was broken off what somebody has changed since then stays."""
+        """Puts everything back as it was before training; after an interrupted fit, what was changed since then stays."""
         if self.sampler is not None:
             release(self)
         # Of all first: the model's own optimizer takes over the rate of a copy that another callback made.

@@ -66,7 +66,7 @@ class Comparison:
             table.pop(method.name, None)
 
     def end(self, complete: list[str]) -> None:
-        """Leaves out a split that the time ended for some of these methods, so that all have the same; then sorts."""
+        """Drops a split that some of these methods had no time for, so that all have the same splits; then sorts."""
         runs = [~np.isnan(self.seconds[name]) for name in complete]
         unfinished = np.any(runs, axis=0) & ~np.all(runs, axis=0) if runs else np.zeros(self.splits, bool)
         for name in complete:

@@ -17,7 +17,7 @@ LEAST_RATIO = np.log(1e-30)  # of one class to another: beyond it float32 has no
 
 @register
 class PriorCorrection(Layer):
-    """Probabilities of a model trained under one class prior, as they are under another; put on top of the trained model.
+    """Layer on top of a trained model that moves its probabilities to other class shares, as `correct_prior` does.
 
     After a correction do not decide at 0.5: few corrected probabilities of a rare class exceed it. Decide by
     `MinimumCostDecision` on top, or by `tune_thresholds` on the corrected probabilities.
@@ -136,7 +136,7 @@ class PriorCorrection(Layer):
 
 @register
 class MinimumCostDecision(Layer):
-    """The class whose expected cost is lowest, argmin_k sum_j p_j cost[j, k]; put on top of the trained model.
+    """Layer on top of a trained model that gives the class of the lowest expected cost, argmin_k sum_j p_j cost[j, k].
 
     The probabilities must be calibrated: after training on resampled data put `PriorCorrection` before it. It has no gradient.
     The layer form of `minimum_cost_decision`, saved with the model in one file.

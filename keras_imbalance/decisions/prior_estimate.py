@@ -39,10 +39,8 @@ def estimate_prior(
 ) -> np.ndarray:
     """The class prior of unlabelled rows, from a model's probabilities: the train prior unless they refute it.
 
-    The probabilities must be calibrated, and rows of one class must look as they did in training. Those of focal,
-    class-weighted and re-weighted losses are not calibrated: apply the `Temperature` of `tune_temperature` first. After a
-    logit-adjusted loss `train_prior` is `loss.output_prior`, after another it is what the sampler drew last,
-    `sampler.drawn_prior`, also after `TwoPhaseLearning`.
+    The probabilities must be calibrated, and rows of one class must look as they did in training; try it on validation rows
+    first. Those of focal and class-weighted losses are not calibrated: apply the `Temperature` of `tune_temperature` first.
 
     With a the train prior, the log-likelihood of a prior b is sum_rows log sum_c b_c p_c / a_c. If twice the ratio of its
     maximum to that of a does not exceed the quantile 1 - significance of chi-square with C - 1 degrees of freedom, the result

@@ -33,11 +33,11 @@ def correct_prior(
     class_names: Sequence[str] | None = None,
     axis: int = -1,
 ) -> np.ndarray:
-    """Probabilities of a model trained under one class prior, as they are under another.
+    """Moves the probabilities of a model from the class shares that they speak for to those where it is used.
 
-    After a correction do not decide at 0.5. A model trained on balanced batches finds the rare class at 0.5 because 0.5 there
-    stands for a much lower true probability; few corrected probabilities exceed 0.5, and recall at 0.5 falls. Decide by
-    `minimum_cost_decision`, or by the thresholds of `tune_thresholds` on corrected probabilities.
+    After a correction do not decide at 0.5, which few corrected probabilities of a rare class exceed. Decide by
+    `minimum_cost_decision`, or by the thresholds of `tune_thresholds` on corrected probabilities. The probabilities must be
+    those of cross-entropy, not of focal loss.
 
     The rule is p_k true_k / train_k, rescaled to sum 1: log(true / train) added to the logits. For two classes and an
     undersampled majority of which a share beta was kept this is beta p / (beta p - p + 1) (Dal Pozzolo et al., 2015). It holds

@@ -140,20 +140,16 @@ def tune_thresholds(
 ) -> Thresholds:
     """Searches the thresholds under which decisions score best.
 
-    Tune on validation rows: rows that no training step saw, distributed as the rows to decide on, not resampled. Read
-    `cross_validated_score`, or the score of other rows: `score` is that of the very rows that were tuned on. Thresholds belong
-    to the probabilities that they were tuned on: after `correct_prior` or a new training, tune again.
+    Tune on validation rows as they come, which no training step saw; after `correct_prior` or a new training, tune again. Read
+    `cross_validated_score`: `score` is that of the very rows that were tuned on.
 
-    - One sigmoid, or a softmax of two classes: every cut between two different probabilities is tried, and neither a row and
-      all rows positive.
+    - One sigmoid, or a softmax of two classes: every cut midway between two different probabilities, and no or all rows
+      positive; of equally good cuts the one nearest to 0.5.
     - `multi_label`: the same for each label by itself; the score is the mean over the labels. A label that no row has, or every
       row, keeps 0.5, with a warning, and is in no mean.
     - A softmax of three classes or more, argmax_k (log p_k + offset_k): cross-validation within these rows chooses between no
-      offset, an exponent of the class shares (offset_k = -s log share_k, s from 0 to 1.5 by 0.1), and one offset a class. The
-      more flexible rule must be better by more than the standard error. One offset a class is not tried where a class has
-      fewer than 20 rows, or beyond 100 classes: on few rows it fits chance, and loses on others.
-
-    Of equally good cuts the one nearest to 0.5 is taken; each lies midway between two probabilities.
+      offset, an exponent of the class shares (offset_k = -s log share_k), and one offset a class; the more flexible rule must
+      be better by more than the standard error. One offset a class needs 20 rows of every class, and at most 100 classes.
 
     Args:
         y_true: class ids `(N,)` or `(N, 1)`, or one-hot `(N, C)`; 0 or 1 for sigmoids. Every class must have rows (one label at

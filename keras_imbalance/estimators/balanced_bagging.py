@@ -50,14 +50,13 @@ Verbose = Literal[0, 1, 2, "auto"]
 class BalancedBagging(Estimator):
     """Trains several models on balanced draws of the rows and averages their probabilities.
 
-    The probabilities speak for the class shares that the members saw (`train_prior`), so a decision for the likeliest class,
-    as `predict` takes it, is one for balanced accuracy, not for accuracy. For the shares of the data correct them, by the layer
-    `PriorCorrection` on top of `model` or by `correct_prior(bagging.predict_proba(x), bagging.train_prior, true_prior)`.
+    The probabilities speak for the class shares that the members saw, so `predict` decides for balanced accuracy. For the
+    shares of the data correct them: `correct_prior(bagging.predict_proba(x), bagging.train_prior, true_prior)`, or the layer
+    `PriorCorrection` on top of `model`.
 
-    Each member has all rows of the rarest class and as many of every other class, or `ratio` times as many: its own
-    undersample, dealt out so that the members together use every row where there are enough of them. The mean of the members
-    varies less than a single model that has seen as few rows, and nothing of the majority is thrown away. `target` and
-    `max_repeats` ask for other shares. It is a classifier for scikit-learn's tools, such as cross_val_score and Pipeline.
+    Each member has all rows of the rarest class and as many of every other class, or `ratio` times as many, dealt out so that
+    the members together use every row where there are enough of them. `target` and `max_repeats` ask for other shares. It is a
+    classifier for scikit-learn's tools, such as cross_val_score and Pipeline.
 
     Args:
         build_model: function without arguments, or of the member's index, that returns a new compiled model: functional or

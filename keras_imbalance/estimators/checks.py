@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import MOST_CLASSES, class_ids, invalid, shown
+from keras_imbalance._core import MOST_CLASSES, class_ids, invalid, number_anew, shown
 from keras_imbalance._keras import (
     LEARNING_RATE_CALLBACKS,
     Callback,
@@ -185,8 +185,8 @@ def check_heads(members: Sequence[Any], backbone: Any) -> None:
 def check_ids_are_few(ids: np.ndarray, argument: str) -> None:
     """Raises for ids so large that they number something else than classes."""
     if ids.max(initial=0) >= MOST_CLASSES:
-        remedy = "Number them anew: names, ids = numpy.unique(ids, return_inverse=True)."
-        raise invalid(argument, f"hold class ids below {MOST_CLASSES:,}", received=f"{ids.max()}", remedy=remedy)
+        requirement = f"hold class ids below {MOST_CLASSES:,}"
+        raise invalid(argument, requirement, received=f"{ids.max()}", remedy=number_anew(argument))
 
 
 def class_of_each_row(y: Any, classes: Any, rows: int) -> np.ndarray:

@@ -28,13 +28,11 @@ class LogitAdjustedLoss(ImbalanceLoss):
     accuracy. Predict with argmax z, without the shift; `output_prior` is the train_prior that `correct_prior` and other
     decisions take.
 
-    Given a sampler, it is adjusted to the shares that the sampler draws, so that the two correct once, together: a matched
-    pair. A target that stays needs no callback. Where a callback of this package changes it, the compiled step follows at the
-    beginning of the epoch, and `val_loss`, which is that of the new shares, may step. Given counts, they must be of the rows
-    that are trained on: with a balanced sampler, counts of the data correct twice.
+    Counts must be those of the rows that are trained on: with a balanced sampler, counts of the data correct twice. Given the
+    sampler itself, the loss is adjusted to what it draws, so that the two correct once: a matched pair. Where a callback of
+    this package changes the target, the compiled step follows at the beginning of the epoch, and `val_loss` may step.
 
-    The balanced default is the balanced softmax. Menon's tau is 1 - q of
-    `output_prior=target_distribution(class_counts, q)`; q=1, the shares of the data, is cross-entropy.
+    The default is the balanced softmax. Menon's tau is 1 - q of `output_prior=target_distribution(class_counts, q)`.
 
     Args:
         class_counts: rows of every class in the training data, positive. Softmax: `(C,)`. One sigmoid channel: `(2,)`, class 0

@@ -23,7 +23,8 @@ TINY_SHARE = 1e-12
 
 @register
 class TverskyLoss(ImbalanceLoss):
-    """How little of each class's mask is found: the mean over classes of (1 - T_c)^gamma, for segmentation with rare classes.
+    """One minus the overlap of each class's true and predicted mask, (1 - T_c)^gamma, mean over classes: for rare classes in
+    masks.
 
     With t the label and p the probability of class c at a pixel, and w the weight of the pixel,
 

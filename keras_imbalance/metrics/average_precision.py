@@ -12,14 +12,12 @@ from keras_imbalance.metrics.binned import BinnedMetric, share_of
 class PerClassAveragePrecision(BinnedMetric):
     """Area under each class's precision-recall curve, from binned scores. Logs `{name}/{class}` and the mean as `{name}`.
 
-    AP = sum_b (R_b - R_(b-1)) P_b over bins of equal width in the log-odds of the score, from -16 to 16, so that rare classes,
-    whose scores crowd near 0, are told apart too. Scores in one bin count as tied. With P_b and N_b the weight of positives
-    and negatives in a bin, TP and FP that above it and P all positives, the exact value and this one both lie between
+    AP = sum_b (R_b - R_(b-1)) P_b over bins of equal width in the log-odds of the score, from -16 to 16, so that scores near 0
+    are told apart too. Scores in one bin count as tied; `bounds()` gives two values between which the exact one lies, and a
+    larger `num_bins` brings them together. The mean goes over the classes that have positives. With P_b and N_b the weight of
+    positives and negatives in a bin, TP and FP that above it and P all positives, the bounds are
 
         sum_b P_b / P * TP / (TP + FP + N_b)   and   sum_b P_b / P * (TP + P_b) / (TP + P_b + FP)
-
-    `bounds()` gives the two. With the default bins the largest error measured at 10,000 rows, 1 % of them positive, was 0.0008
-    (2 classes) to 0.0086 (100); a larger `num_bins` lowers it. The mean goes over the classes that have positives.
 
     See `BinnedMetric` for the arguments: num_classes, and by keyword from_logits, num_bins, class_names, zero_division (of a
     class without positives), average, log_classes, multi_label, ignore_class, name ("average_precision") and dtype.

@@ -102,7 +102,7 @@ class ClassMetric(Metric):
         self._is_told = False
 
     def most_classes(self) -> int:
-        """The largest number of classes: above it a counter has no number in int32."""
+        """The largest number of classes whose counters can be numbered in int32."""
         return MOST_CLASSES
 
     def batch_of(

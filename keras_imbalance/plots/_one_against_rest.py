@@ -37,7 +37,7 @@ def one_against_rest(
 
     Args:
         y_true: class ids, names of `class_names`, one-hot rows, or 0 and 1 of the shape of the scores for several labels a row.
-        scores: float `(N,)`, `(..., 1)` or `(..., C)`.
+        scores: float `(N,)`, `(..., 1)` or `(..., C)`; those of several classes of which each row has one are probabilities.
         argument: what an error calls the scores.
         class_names: names in the order of the channels, for labels that are text.
         sample_weight: what each row, position or, of several labels a row, label counts; None is 1.
@@ -63,6 +63,7 @@ def one_against_rest(
         received = f"shape {numbers.shape}"
         raise invalid(argument, "hold at least one row that counts, and no NaN", received=received)
     if labels.ndim == 1:
+        _check_no_logits(rows, argument)
         labels = (labels[:, None] == np.arange(rows.shape[1])).astype(np.int64)
         weights = np.broadcast_to(weights[:, None], rows.shape)
     return labels, rows.astype(np.float64), weights
@@ -90,6 +91,18 @@ def _check_two_classes(truth, numbers, axis, ignore_class):
         raise invalid(
             "y_true", "hold 0 and 1 next to one score a row", received=f"labels {shown(found)}", remedy=remedy
         )
+
+
+def _check_no_logits(rows, argument):
+    """Raises for scores outside [0, 1] with a channel for each class: logits of a class are comparable within a row alone."""
+    outside = (rows < 0) | (rows > 1)
+    if rows.shape[1] > 1 and outside.any():
+        remedy = (
+            "Apply softmax to logits first; it changes the order of the rows, and so the curves. For scores that are not "
+            "those of a softmax pass one-hot labels with multi_label=True."
+        )
+        requirement = "hold probabilities in [0, 1] where there is one channel a class"
+        raise invalid(argument, requirement, received=f"{rows[outside][0]}", remedy=remedy)
 
 
 def check_positive(positive: Any, names: Sequence[str]) -> int:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_confusion, check_one_of
+from keras_imbalance._core import check_confusion, check_one_of, invalid
 from keras_imbalance.plots._axes import READABLE, check_label, given_or_new, ids_or_names, name_ticks
 from keras_imbalance.plots._scales import log_range
 
@@ -21,7 +21,7 @@ SHARES_TOO = 6  # classes whose cells have room for a second line
 
 def plot_confusion_matrix(
     confusion: npt.ArrayLike,
-    *,
+    *predictions: Any,
     class_names: Sequence[str] | None = None,
     normalize: Literal["true"] | None = "true",
     ax: Axes | None = None,
@@ -31,6 +31,7 @@ def plot_confusion_matrix(
 
     Args:
         confusion: counts `(C, C)`, such as `ConfusionMatrix.matrix()` or `ClassificationReport.confusion`.
+        *predictions: none. Labels and predictions are counted first, as by `classification_report`.
         class_names: one name a class. Defaults to the class ids.
         normalize: "true" colours by share of each true class, so that rare classes show; None by count, on a logarithmic
             scale. Defaults to "true".
@@ -41,7 +42,8 @@ def plot_confusion_matrix(
         The matplotlib Figure.
 
     Raises:
-        ValueError: for a matrix that is not square or holds anything but finite counts, and for an unknown `normalize`.
+        ValueError: for a matrix that is not square or holds anything but finite counts, for labels and predictions in its
+            place, and for an unknown `normalize`.
 
     Example:
     >>> figure = plot_confusion_matrix([[90, 5], [2, 3]], class_names=["ok", "fraud"])
@@ -52,6 +54,12 @@ def plot_confusion_matrix(
     """
     from matplotlib.colors import LogNorm, Normalize
 
+    if predictions:
+        remedy = "Of labels and predictions: plot_confusion_matrix(classification_report(y_true, y_pred).confusion)."
+        received = f"{1 + len(predictions)} arguments without a name"
+        raise invalid(
+            "confusion", "be counts of shape (C, C), the only argument without a name", received=received, remedy=remedy
+        )
     counts = check_confusion(confusion)
     check_one_of(normalize, "normalize", ("true", None))
     label = check_label(label)

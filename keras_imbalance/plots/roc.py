@@ -37,7 +37,8 @@ def plot_roc(
     Args:
         y_true: class ids `(N,)` or `(N, 1)`, names of `class_names`, one-hot rows, or 0 and 1 `(N, C)` for several
             labels a row.
-        y_score: scores `(N, C)`; `(N,)` or `(N, 1)` for one sigmoid channel, whose class 1 is drawn.
+        y_score: probabilities `(N, C)`: apply softmax to logits first, which changes the curves. One sigmoid channel, `(N,)` or
+            `(N, 1)`, whose class 1 is drawn, and several labels a row may have any scores, logits too.
         positive: the only class to draw, by its id or its name. Defaults to None, all.
         class_names: one name a class or label (2 for one channel). Defaults to the class ids.
         sample_weight: what each row counts, `(N,)`, finite and not negative; rows of another class share than that of use
@@ -54,7 +55,8 @@ def plot_roc(
         that all rows have, has no curve.
 
     Raises:
-        ValueError: when labels and scores do not line up, an unknown class, and where no class has a curve.
+        ValueError: when labels and scores do not line up, for logits of several classes, an unknown class, and where no
+            class has a curve.
 
     Example:
     >>> figure = plot_roc([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.9], class_names=["ok", "fraud"])

@@ -36,18 +36,14 @@ PARTS = ("x", "y", "sample_weight")
 class ArraySampler(ClassSampler):
     """Draws batches whose classes follow a target distribution, from arrays, for `model.fit`.
 
-    In each full batch every class has its share of the positions to within one row (`exact=True`), in shuffled order, and so
-    it has in the whole epoch, which a smaller last batch completes. Within a class every row is drawn
-    once before any is drawn twice, across epochs and across changes of the target. The rows are copied only into the
-    batches; the arrays stay as they are and may be memory-mapped. Rows may also come from a random-access source, with `len()`
-    and `[int]` or `[array]`: h5py and zarr arrays, Hugging Face data sets, PyTorch Datasets, Grain sources.
+    Fit `sampler.dataset()` with shuffle=False; on JAX and PyTorch `sampler.py_dataset()` is faster. `target` may be set at any
+    time, by a callback too, and takes effect when the next epoch begins. Under a `tf.distribute` strategy call `dataset()`
+    within `strategy.scope()`. The guide to sampling says which reads of Keras count as an epoch.
 
-    `target` may be set at any time, by a callback too; it takes effect when the next epoch begins. An iteration counts as an
-    epoch, and as a whole one, once its second batch is asked for, or its last. So a build probe of Keras, which reads one batch
-    before the first epoch, is no epoch. Under a `tf.distribute` strategy the probe fetches more ahead: call `dataset()` within
-    `strategy.scope()`, and an iteration counts from its ninth batch on. A probe that reads as much as an epoch needs cannot be
-    told from one (one batch an epoch on JAX and PyTorch, up to eight under a strategy, JAX on a GPU): `fit` then begins with
-    the second epoch of the sampler, and goes on with one epoch each.
+    In each full batch, and in the whole epoch, every class has its share to within one row (`exact=True`). Within a class every
+    row is drawn once before any is drawn twice, across epochs and changes of the target. Arrays may be memory-mapped. Rows may
+    also come from a random-access source, with `len()` and `[int]` or `[array]`: h5py and zarr arrays, Hugging Face data sets,
+    PyTorch Datasets, Grain sources.
 
     Args:
         x: array of shape `(N, ...)`, a data frame, a random-access source of N rows, or a nest (tuple, dict) of them. A frame
@@ -172,11 +168,12 @@ class ArraySampler(ClassSampler):
         epoch_size: Literal["natural", "undersample", "oversample"] | int = "natural",
         exact: bool = True,
     ) -> Any:
-        """A sampler of the images in a folder for each class, in the arguments of Keras's `image_dataset_from_directory`.
+        """A sampler of the images in a folder for each class, with the arguments of Keras's `image_dataset_from_directory`.
 
         Only images that are drawn are decoded, several at a time, to the pixels that Keras's function gives. A `map_fn` of
         `dataset` gets the decoded image. Batches are those of `dataset()`, which takes TensorFlow, on every backend. The paths
-        are `sampler.file_paths`.
+        are `sampler.file_paths`. A JPEG or PNG file that is empty, cut short or no image is named by the error, when it is
+        drawn.
 
         Args:
             directory: a folder with one folder a class; a path or text.
@@ -328,16 +325,10 @@ class ArraySampler(ClassSampler):
     ) -> "SamplerDataset":
         """Batches `(x, y)` or `(x, y, sample_weight)` in NumPy, as a finite `keras.utils.PyDataset`, without TensorFlow.
 
-        For `fit` on JAX and PyTorch, which is slower on `dataset()`; on TensorFlow that is the faster one, and frees the rows
-        that TensorFlow keeps of this one. Each epoch of fit is one of the sampler, with the target of the moment when it
-        begins, and so is each iteration in a loop of one's own. Batches come in the order of the plan: an index is ignored, and
-        so is `shuffle` of fit.
-
-        What Keras reads before training is no epoch, with one exception: with one batch an epoch JAX and PyTorch read all of
-        it, so `fit` begins with the second epoch of the sampler. An epoch counts as a whole once its second batch is read, also
-        where `steps_per_epoch` or an error ends it; the next one is new. TensorFlow reads ahead, so that a `steps_per_epoch`
-        other than `len(dataset)` takes its first batches from the plan before: pass `epoch_size` to the sampler instead.
-        Validation on the same sampler draws epochs, and counts, like training.
+        For `fit` on JAX and PyTorch, which is slower on `dataset()`; on TensorFlow `dataset()` is faster. Each epoch of fit,
+        and each iteration in a loop of one's own, is one of the sampler. An index, and `shuffle` of fit, are ignored. In the
+        place of `steps_per_epoch` pass `epoch_size` to the sampler. Validate on other data: validation on the same sampler
+        draws epochs, and counts, like training.
 
         Args:
             map_fn: function of `(x, y)`, or of `(x, y, sample_weight)` where there are weights, of one row in NumPy. It gives a
@@ -385,7 +376,7 @@ class ArraySampler(ClassSampler):
     def worker_dataset(
         self, context: "InputContext", *, map_fn: Callable[..., Any] | None = None, pass_repeats: bool = False
     ) -> "Dataset":
-        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one shard for each of its own.
+        """What one worker of a `tf.distribute` strategy takes: a shard of each batch for each replica that it has.
 
         For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
         `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.

@@ -31,15 +31,12 @@ MOST_LINES = 30  # of a summary
 class ClassSampler(LiveDistribution):
     """Draws batches of row numbers whose classes follow a target distribution.
 
-    In each full batch every class has its share of the positions to within one row (`exact=True`), in shuffled order, and so
-    it has in the whole epoch, which a smaller last batch completes. Within a class every row is drawn once before any is
-    drawn twice, across epochs and across changes of the target.
-
     Each iteration is one epoch, and `len(sampler)` its number of batches: the sampler is a `batch_sampler` of PyTorch's
-    DataLoader as it stands. `target` may be set at any time, by a callback too; it takes effect when the next epoch begins. An
-    iteration counts as an epoch, and as a whole one, once its second batch is asked for, or its last. So a build probe of
-    Keras, which reads one batch before the first epoch, is no epoch. A DataLoader with worker processes reads more ahead, and
-    anew where Keras only looks: tell `read_ahead`, or `history` holds epochs that nobody saw.
+    DataLoader as it stands; with worker processes, which read ahead, pass `read_ahead`. `target` may be set at any time, by a
+    callback too; it takes effect when the next epoch begins. The guide to sampling says which reads count as an epoch.
+
+    In each full batch, and in the whole epoch, every class has its share to within one row (`exact=True`). Within a class every
+    row is drawn once before any is drawn twice, across epochs and changes of the target.
 
     Args:
         labels: class of every row: ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names.

@@ -145,7 +145,7 @@ def _rarest_of_rows(y, class_names):
 
 
 def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int | None = None) -> np.ndarray:
-    """Of several classes in a row the one that the fewest rows hold: what to sample multi-label rows and masks by.
+    """The class by which to sample a row of several labels, or a mask: of the classes in it the one that the fewest rows hold.
 
     Args:
         y: labels `(N, L)` of 0 and 1, or masks: class ids of three axes and more, `(N, H, W)` or `(N, H, W, 1)`, or one-hot

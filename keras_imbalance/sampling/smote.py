@@ -11,7 +11,7 @@ from keras_imbalance.sampling.nests import leaf_names, leaves
 
 
 class SMOTE:
-    """What an epoch draws of a class beyond the class's own rows becomes new points: x + u (x_neighbour - x), u ~ U(0, 1).
+    """Makes new points of what an epoch draws of a class beyond its own rows: x + u (x_neighbour - x), u ~ U(0, 1).
 
     Pass it to `ArraySampler(..., smote=SMOTE())`. The neighbour is one of the k nearest rows of the same class. Neighbours
     are searched once for each class that needs them; points are made anew for every batch and never stored. Standardise

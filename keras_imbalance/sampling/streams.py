@@ -43,10 +43,8 @@ class StreamSampler(LiveDistribution):
 
     By default an epoch is one pass of the source: a row of class c is passed on `target_c / prior_c` times on average. With
     `epoch_size` an epoch is that many rows, and the next one goes on in the stream where it was; a source that ends begins
-    anew. Either way the totals are within a row of the target. What a class is owed at the end of an epoch goes to the next.
-
-    `target` may be set at any time and takes effect when the next epoch begins; when an iteration counts as an epoch, see
-    `ArraySampler`. `sampler.dataset()` cannot be sent through a tf.data service; the source may come from one.
+    anew. Either way the totals are within a row of the target. `target` may be set at any time and takes effect when the next
+    epoch begins. `sampler.dataset()` cannot be sent through a tf.data service; the source may come from one.
 
     Args:
         dataset: a `tf.data.Dataset` of `(x, y)` or `(x, y, sample_weight)`, of rows or of batches, which may be ragged in one
@@ -172,7 +170,7 @@ class StreamSampler(LiveDistribution):
         return self._dataset(one_shard(num_shards, shard_index))
 
     def worker_dataset(self, context: tf.distribute.InputContext) -> tf.data.Dataset:
-        """What one worker of a `tf.distribute` strategy takes: for each batch of all replicas, one shard for each of its own.
+        """What one worker of a `tf.distribute` strategy takes: a shard of each batch for each replica that it has.
 
         For a custom loop: `strategy.distribute_datasets_from_function(sampler.worker_dataset)`. `fit` and
         `experimental_distribute_dataset` divide the batches of `dataset()` by themselves.

@@ -191,6 +191,21 @@ def test_several_labels_a_row_are_judged_one_by_one():
     np.testing.assert_allclose(recall[1, : len(expected) - 1], expected[:-1])
 
 
+@pytest.mark.parametrize(
+    ("plot", "score"), [(plots.plot_roc, roc_auc_score), (plots.plot_precision_recall, average_precision_score)]
+)
+def test_scores_of_any_size_are_taken_where_each_channel_stands_alone(plot, score):
+    labels, scores = softmax_rows()
+    margins = 5 * np.random.default_rng(3).normal(size=scores.shape) + 8 * scores
+    drawn = lines(plot, np.eye(4)[labels], margins, multi_label=True)
+    assert [text[-5:] for text in drawn] == [f"{score(labels == k, margins[:, k]):.3f}" for k in range(4)]
+    for given_scores in (margins[:, 0], margins[:, :1]):
+        ((text, _),) = lines(plot, (labels == 0).astype(int), given_scores).items()
+        assert text[-5:] == f"{score(labels == 0, margins[:, 0]):.3f}"
+    with pytest.raises(ValueError, match="y_score"):
+        plot(labels, margins)
+
+
 def test_weights_of_many_classes_and_of_several_labels():
     labels, scores = softmax_rows()
     weights = np.random.default_rng(1).integers(0, 4, len(labels))

@@ -306,6 +306,11 @@ def test_given_axes_are_drawn_into():
         (lambda: plots.plot_roc(np.eye(2), np.eye(2), multi_label="yes"), "`multi_label`"),
         (lambda: plots.plot_roc([0, 1], np.eye(2), multi_label=True), "`y_true` must line up"),
         (lambda: plots.plot_roc([0, 1], [0.1, 0.2], label=3), "`label`"),
+        (lambda: plots.plot_roc([0, 1, 2], 3 * np.eye(3)), "`y_score`.*softmax.*multi_label=True"),
+        (
+            lambda: plots.plot_precision_recall([0, 1], [[0.5, -0.5], [0.1, 0.2]]),
+            r"`y_score`.*\[0, 1\].*Received: -0.5",
+        ),
         (lambda: plots.plot_confusion_matrix(np.eye(2), label=""), "`label`"),
         (lambda: plots.plot_per_class_history({"val_f1/ok": [1]}, label=["a"]), "`label`"),
         (lambda: plots.plot_sampling_distribution([[0.5, 0.5]], label=1), "`label`"),
@@ -318,6 +323,10 @@ def test_given_axes_are_drawn_into():
             "`class_names` must be given where `y_true`",
         ),
         (lambda: plots.plot_precision_recall([None, 1], [0.5, 0.5]), "`y_true`"),
+        (
+            lambda: plots.plot_confusion_matrix([0, 1, 1], [0, 1, 0]),
+            r"`confusion`.*classification_report\(y_true, y_pred\)",
+        ),
         (lambda: plots.plot_confusion_matrix(["a", "b"]), r"`confusion`.*shape \(2,\)"),
         (lambda: plots.plot_confusion_matrix(ClassificationReport(np.eye(2))), r"ClassificationReport.*\.confusion"),
         (lambda: plots.plot_confusion_matrix([[np.nan, 1], [1, 1]]), "`confusion`.*finite"),

@@ -1,6 +1,7 @@
 """Images from folders: the files, the order and the pixels of keras.utils.image_dataset_from_directory."""
 
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -278,6 +279,60 @@ def test_a_class_without_validation_images_is_named(tmp_path):
         _, validation = ArraySampler.from_directory(tmp_path, validation_split=0.1, subset="both", seed=0)
     assert told[0].filename == __file__
     assert validation.class_counts.tolist() == [2, 0]
+
+
+BROKEN = {
+    "empty.png": b"",
+    "short.jpg": b"\xff",
+    "text.jpg": b"no image at all",
+    "webp.jpg": b"RIFF\x24\x00\x00\x00WEBPVP8 ",
+    "cut.jpg": lambda image: tf.io.encode_jpeg(image).numpy()[:-30],
+    "cut.png": lambda image: tf.io.encode_png(image).numpy()[:-30],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_file_that_cannot_be_decoded_is_named(tmp_path, name):
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        write(tmp_path / "good" / f"{i}.png", rng)
+    made = BROKEN[name]
+    broken = made(tf.constant(rng.integers(0, 256, (20, 20, 3)), tf.uint8)) if callable(made) else made
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / name).write_bytes(broken)
+    with pytest.raises(tf.errors.InvalidArgumentError):  # without a name
+        list(keras.utils.image_dataset_from_directory(tmp_path, image_size=(4, 4), verbose=False))
+    for arguments in ({}, {"map_fn": lambda image, label: (image + 1, label)}):
+        sampler = ArraySampler.from_directory(tmp_path, image_size=(4, 4), target="natural", seed=0)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"`directory`.*{name}.*Delete the file"):
+            list(sampler.dataset(**arguments))
+
+
+@pytest.mark.parametrize("kind", ["bytes behind the end", "bmp", "gif"])
+def test_files_that_end_otherwise_are_decoded_as_before(tmp_path, kind):
+    image = tf.constant(np.random.default_rng(0).integers(0, 256, (7, 5, 3)), tf.uint8)
+    files = {
+        "bytes behind the end": ("a.jpg", tf.io.encode_jpeg(image).numpy() + b"\0\0"),
+        "bmp": ("a.bmp", bitmap(image.numpy())),
+        "gif": ("a.gif", GIF),
+    }
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / files[kind][0]).write_bytes(files[kind][1])
+    ((found, _),) = ArraySampler.from_directory(tmp_path, image_size=(7, 5), seed=0).dataset()
+    expected = tf.io.decode_image(files[kind][1], expand_animations=False)
+    np.testing.assert_array_equal(found[0], tf.image.resize(expected, (7, 5)))
+
+
+GIF = bytes.fromhex("47494638396101000100800000ff000000ff002c00000000010001000002024401003b")
+
+
+def bitmap(image):
+    """The bytes of a Windows bitmap of 24 bits."""
+    height, width, _ = image.shape
+    lines = [row[:, ::-1].tobytes().ljust(-(-3 * width // 4) * 4, b"\0") for row in image[::-1]]
+    body = b"".join(lines)
+    header = struct.pack("<IHHI", 54 + len(body), 0, 0, 54)
+    return b"BM" + header + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 24, 0, len(body), 0, 0, 0, 0) + body
 
 
 @keras_3_only("py_dataset() is refused before")
