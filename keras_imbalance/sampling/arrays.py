@@ -162,6 +162,7 @@ class ArraySampler(ClassSampler):
         crop_to_aspect_ratio: bool = False,
         pad_to_aspect_ratio: bool = False,
         data_format: Literal["channels_last", "channels_first"] | None = None,
+        check_files: bool = False,
         target: npt.ArrayLike | Mapping | str | float = "balanced",
         max_repeats: float | None = None,
         classes_per_batch: int | None = None,
@@ -172,8 +173,7 @@ class ArraySampler(ClassSampler):
 
         Only images that are drawn are decoded, several at a time, to the pixels that Keras's function gives. A `map_fn` of
         `dataset` gets the decoded image. Batches are those of `dataset()`, which takes TensorFlow, on every backend. The paths
-        are `sampler.file_paths`. A JPEG or PNG file that is empty, cut short or no image is named by the error, when it is
-        drawn.
+        are `sampler.file_paths`. TensorFlow's error for a file that is broken does not name it: `check_files=True` does.
 
         Args:
             directory: a folder with one folder a class; a path or text.
@@ -195,6 +195,8 @@ class ArraySampler(ClassSampler):
             crop_to_aspect_ratio: whether to cut images to the aspect ratio of `image_size` before they are resized.
             pad_to_aspect_ratio: whether to fill them up to it with black instead.
             data_format: "channels_last" or "channels_first". Defaults to that of Keras.
+            check_files: True decodes every image once, here, and an error names those that cannot be decoded. Defaults to
+                False.
             target: as in the class.
             max_repeats: as in the class.
             classes_per_batch: as in the class.
@@ -202,8 +204,8 @@ class ArraySampler(ClassSampler):
             exact: as in the class.
 
         Raises:
-            ValueError: for a folder without images, a class name without a folder, a split without a seed that says which, and
-                arguments that Keras does not take either.
+            ValueError: for a folder without images, a class name without a folder, a split without a seed that says which,
+                arguments that Keras does not take either, and with `check_files` for images that cannot be decoded.
 
         Warns:
             UserWarning: for a folder of a class without images, and for a class that the split leaves none to validate.
@@ -224,8 +226,11 @@ class ArraySampler(ClassSampler):
             color_mode, image_size, interpolation, crop_to_aspect_ratio, pad_to_aspect_ratio, data_format
         )
         check_split(validation_split, subset, seed)
+        check_flag(check_files, "check_files")
         files, ids, names = files_and_classes(directory, labels, class_names, follow_links)
         images = images.with_labels(label_mode, len(names))
+        if check_files:
+            images.check(files)
 
         def sampler(rows, in_order=False, **arguments):
             paths = [files[row] for row in rows]

@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +26,7 @@ CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 LABEL_MODES = ("int", "categorical", "binary")
 SUBSETS = ("training", "validation", "both")
+NAMED = 3  # broken files in one error
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,19 @@ class Images:
         from keras_imbalance.sampling.tf_data_images import label_in_mode, read_image
 
         return read_image(path, self), label_in_mode(class_id, self)
+
+    def check(self, paths: Sequence[str]) -> None:
+        """Decodes every file once, and raises an error with the names of those that cannot be decoded."""
+        from keras_imbalance.sampling.tf_data_images import reason_if_broken
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:  # TensorFlow decodes without Python's lock
+            reasons = list(threads.map(lambda path: reason_if_broken(path, self.channels), paths))
+        broken = [f"{path} ({reason})" for path, reason in zip(paths, reasons, strict=True) if reason]
+        if broken:
+            more = ", ..." if len(broken) > NAMED else ""
+            received = f"{len(broken)} of {len(paths)} that cannot: {', '.join(broken[:NAMED])}{more}"
+            remedy = "Delete these files, or save them anew."
+            raise invalid("directory", "hold images that can be decoded", received=received, remedy=remedy)
 
     def with_labels(self, label_mode: Any, num_classes: int) -> "Images":
         """The same with labels "int", "categorical" or "binary"."""

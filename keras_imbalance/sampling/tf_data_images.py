@@ -2,9 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_imbalance._core import invalid
 from keras_imbalance._keras import tensorflow
 from keras_imbalance.sampling.image_folder import Images
 
@@ -12,9 +9,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 else:
     tf = tensorflow()
-
-JPEG_END, PNG_END = b"\xff\xd9", b"IEND\xaeB`\x82"
-OTHER_STARTS = (b"BM", b"GI")  # of a bitmap and a GIF, whose ends tell less
 
 
 def read_image(path: Any, images: Images) -> tf.Tensor:
@@ -24,9 +18,7 @@ def read_image(path: Any, images: Images) -> tf.Tensor:
         path: name of a file, a tensor.
         images: how it is read.
     """
-    contents = tf.io.read_file(path)
-    with tf.control_dependencies([_name_if_broken(path, contents, images.channels)]):
-        image = tf.io.decode_image(contents, channels=images.channels, expand_animations=False)
+    image = tf.io.decode_image(tf.io.read_file(path), channels=images.channels, expand_animations=False)
     if images.pad_to_aspect_ratio:
         image = tf.image.resize_with_pad(image, *images.size, method=images.interpolation)
     else:
@@ -36,33 +28,13 @@ def read_image(path: Any, images: Images) -> tf.Tensor:
     return tf.transpose(image, (2, 0, 1)) if images.data_format == "channels_first" else image
 
 
-def _name_if_broken(path, contents, channels):
-    """Raises an error with the name of the file, which that of `decode_image` lacks, where it cannot be decoded.
-
-    A graph cannot catch the error of an operation. So a file that does not end as its format does is decoded here once before;
-    a whole one costs a look at its ends.
-    """
-
-    def decode(path, contents):
-        try:
-            tf.io.decode_image(contents, channels=channels, expand_animations=False)
-        except tf.errors.InvalidArgumentError as error:
-            said = error.message.rpartition("}} ")[2].partition(" [Op:")[0]
-            received = f"{path.decode(errors='replace')}, {len(contents):,} bytes. TensorFlow: {said.rstrip('.')}"
-            remedy = "Delete the file, or save it anew."
-            raise invalid("directory", "hold images that can be decoded", received=received, remedy=remedy) from None
-        return np.int64(0)
-
-    size = tf.strings.length(contents)
-    whole = [
-        tf.strings.substr(contents, tf.maximum(size - len(end), 0), len(end)) == end for end in (JPEG_END, PNG_END)
-    ]
-    start = tf.strings.substr(contents, 0, 2)
-    return tf.cond(
-        tf.reduce_any([*whole, *(start == other for other in OTHER_STARTS)]),
-        lambda: tf.constant(0, tf.int64),
-        lambda: tf.numpy_function(decode, [path, contents], tf.int64),
-    )
+def reason_if_broken(path: str, channels: int) -> str:
+    """Why an image cannot be decoded, in the words of TensorFlow; empty where it can."""
+    try:
+        tf.io.decode_image(tf.io.read_file(path), channels=channels, expand_animations=False)
+    except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
+        return error.message.rpartition("}} ")[2].partition(" [Op:")[0]
+    return ""
 
 
 def label_in_mode(class_id: Any, images: Images) -> tf.Tensor:
