@@ -327,6 +327,7 @@ def test_given_axes_are_drawn_into():
             lambda: plots.plot_confusion_matrix([0, 1, 1], [0, 1, 0]),
             r"`confusion`.*classification_report\(y_true, y_pred\)",
         ),
+        (lambda: plots.plot_confusion_matrix(np.eye(2), [0, 1]), r"`confusion`.*2 arguments"),
         (lambda: plots.plot_confusion_matrix(["a", "b"]), r"`confusion`.*shape \(2,\)"),
         (lambda: plots.plot_confusion_matrix(ClassificationReport(np.eye(2))), r"ClassificationReport.*\.confusion"),
         (lambda: plots.plot_confusion_matrix([[np.nan, 1], [1, 1]]), "`confusion`.*finite"),
