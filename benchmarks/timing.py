@@ -24,7 +24,7 @@ def parser_of(doc, rounds):
 def measuring(arguments, *packages):
     """Prints what is measured on, and keeps every core busy meanwhile where that is asked for."""
     beside = f"beside {os.cpu_count()} busy processes" if arguments.busy else "nothing beside it"
-    print(f"{versions(*packages)}; {arguments.rounds} rounds, {beside}\n", flush=True)
+    print(f"{versions(*packages)}; {arguments.rounds} rounds, {beside}; {machine()}\n", flush=True)
     command = [sys.executable, "-c", "while True: pass"]
     started = [subprocess.Popen(command) for _ in range(os.cpu_count() if arguments.busy else 0)]
     try:
