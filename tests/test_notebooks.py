@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 from kerases import keras_3_only
@@ -77,14 +78,30 @@ def test_the_notebook_of_plots_shows_each_of_them():
     assert printed.count("Epoch 10, validation") == 2  # of PerClassTable, for each net
 
 
+def notebooks_module():
+    spec = importlib.util.spec_from_file_location("notebooks", DOCS / "notebooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_what_stderr_parts_is_one_text_again():
+    make_small = notebooks_module().make_small
+    stream = [
+        nbformat.v4.new_output("stream", name=name, text=text)
+        for name, text in (("stdout", "a"), ("stderr", "!"), ("stdout", "b"))
+    ]
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {}}, cells=[nbformat.v4.new_code_cell(outputs=stream)])
+    make_small(notebook)
+    assert [(output.name, output.text) for output in notebook.cells[0].outputs] == [("stdout", "ab")]
+
+
 @pytest.mark.documents
 @keras_3_only("the notebooks import Keras 3")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebooks_run(path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(DOCS.parent))
-    spec = importlib.util.spec_from_file_location("notebooks", DOCS / "notebooks.py")
-    notebooks = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(notebooks)
+    notebooks = notebooks_module()
     before = path.read_bytes()
     notebook = notebooks.executed(path)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]

@@ -124,7 +124,7 @@ def mark(name):
     return pytest.param(name, marks=pytest.mark.every_backend) if name in ("dynamic", "two phases") else name
 
 
-@pytest.mark.parametrize("name", map(mark, OURS))
+@pytest.mark.parametrize("name", [mark(name) for name in OURS])
 def test_a_callback_beside_each_other_one(name, tmp_path):
     alone = {}
     for position, other in enumerate(NAMES[NAMES.index(name) + 1 :]):
