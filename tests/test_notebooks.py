@@ -91,7 +91,10 @@ def test_what_stderr_parts_is_one_text_again():
         nbformat.v4.new_output("stream", name=name, text=text)
         for name, text in (("stdout", "a"), ("stderr", "!"), ("stdout", "b"))
     ]
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}, cells=[nbformat.v4.new_code_cell(outputs=stream)])
+    notebook = nbformat.v4.new_notebook(
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        cells=[nbformat.v4.new_code_cell(outputs=stream)],
+    )
     make_small(notebook)
     assert [(output.name, output.text) for output in notebook.cells[0].outputs] == [("stdout", "ab")]
 
