@@ -5,7 +5,6 @@ Run: python -m benchmarks.growth [--only tomek_links estimate_prior ...]
 
 import argparse
 import os
-import subprocess
 import sys
 import time
 
@@ -14,7 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 
 from benchmarks.memory import peak
-from benchmarks.timing import table, versions
+from benchmarks.timing import in_own_process, table, versions
 
 MIB = 2**20
 
@@ -209,9 +208,7 @@ def main():
     for name in arguments.only:
         _, sizes, unit = CASES[name]
         for size in sizes:
-            command = [sys.executable, "-m", "benchmarks.growth", "--one", name, str(size)]
-            printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-            seconds, held = map(float, printed.split()[-2:])
+            seconds, held = in_own_process("growth", name, size)
             plural = "classes" if unit == "class" else f"{unit}s"
             each = f"{1e6 * seconds / size:.3g}"
             shown.append((name, f"{size:,} {plural}", f"{seconds:.2f}", each, f"{held / MIB:.0f}"))

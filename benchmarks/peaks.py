@@ -5,8 +5,6 @@ Run: python -m benchmarks.peaks [--only samplers losses metrics]
 
 import argparse
 import os
-import subprocess
-import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -14,7 +12,7 @@ import numpy as np
 
 from benchmarks.losses import softmax_losses  # before Keras, as tensorflow-addons is
 from benchmarks.memory import peak, restart
-from benchmarks.timing import table, versions
+from benchmarks.timing import in_own_process, table, versions
 
 MIB = 2**20
 SAMPLER_ROWS, FEATURES, BATCH = 100_000, 362, 256
@@ -151,9 +149,8 @@ def main():
         names, _, title = KINDS[kind]
         rows = []
         for name in names():
-            command = [sys.executable, "-m", "benchmarks.peaks", "--one", kind, name]
-            printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-            rows.append((name, f"{float(printed.split()[-1]) / MIB:.0f}"))
+            (held,) = in_own_process("peaks", kind, name)
+            rows.append((name, f"{held / MIB:.0f}"))
         print(table((title, "MiB at the peak, data apart"), rows) + "\n", flush=True)
 
 

@@ -45,6 +45,13 @@ def machine():
     return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"
 
 
+def in_own_process(module, *arguments):
+    """The numbers that a benchmark prints last, run anew for one case: `python -m benchmarks.module --one *arguments`."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", "--one", *map(str, arguments)]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return [float(number) for number in printed.splitlines()[-1].split()]
+
+
 def interleaved(steps, rounds=30, repeats=8, warmup=5):
     """Seconds of one call of each step, `{name: (rounds,)}`; each round times every step once.
 

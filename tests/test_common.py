@@ -113,19 +113,28 @@ def test_loss(check, kind, name):
     check(KINDS[kind][name], *batch(kind))
 
 
+def in_one_model(kind):
+    """All losses of a kind, for a head each, and a batch for them."""
+    builds = (KINDS | {"masks": checks.OVERLAP_LOSSES})[kind]
+    return list(builds.values()), *batch("softmax" if kind == "masks" else kind)
+
+
 @pytest.mark.parametrize("kind", [*KINDS, "masks"])
+def test_a_saved_model_has_its_losses(kind, tmp_path):
+    checks.check_saved_model(*in_one_model(kind), tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "masks"])
+def test_wrong_labels_in_a_graph(kind):
+    checks.check_wrong_labels_in_a_graph(*in_one_model(kind))
+
+
+@compiles
 @pytest.mark.parametrize(
-    "check",
-    [
-        pytest.param(checks.check_jit, marks=compiles),
-        checks.check_saved_model,
-        checks.check_wrong_labels_in_a_graph,
-    ],
+    "kind", ["softmax", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("binary", "multi_label", "masks"))]
 )
-def test_losses_in_a_model(check, kind, tmp_path):
-    """All of a kind in one model, a head for each."""
-    builds, given = (KINDS | {"masks": checks.OVERLAP_LOSSES})[kind], batch("softmax" if kind == "masks" else kind)
-    check(list(builds.values()), *given, *([tmp_path / "model.keras"] if check is checks.check_saved_model else []))
+def test_compiled_steps(kind):
+    checks.check_jit(*in_one_model(kind))
 
 
 @pytest.mark.parametrize("name", checks.OVERLAP_LOSSES)

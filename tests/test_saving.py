@@ -85,7 +85,7 @@ def test_a_model_with_both_comes_back_with_equal_values_and_trains_on_equally(tm
     keras.utils.set_random_seed(0)
     labels, _ = rows()
     x = np.random.default_rng(1).normal(size=(40, 4)).astype("float32")
-    inputs, losses = keras.Input((4,)), {f"head{k}": loss for k, loss in enumerate(LOSSES)}
+    inputs, losses = keras.Input((4,)), {f"head{k}": loss for k, loss in enumerate(LOSSES[::2])}
     model = keras.Model(
         inputs, {name: keras.layers.Dense(3, activation="softmax", name=name)(inputs) for name in losses}
     )

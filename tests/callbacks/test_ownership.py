@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_imbalance import ArraySampler, DynamicSampling, PerClassF1, ProgressiveSampling, TwoPhaseLearning
+from keras_imbalance import ArraySampler, DynamicSampling, ProgressiveSampling, TwoPhaseLearning
 from keras_imbalance._keras import keras
 
 Y = np.repeat([0, 1, 2], [60, 24, 12])
@@ -18,12 +18,12 @@ def model(optimizer=None):
     keras.utils.set_random_seed(0)
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, name="a"), keras.layers.Dense(3, name="b")])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    net.compile(optimizer or keras.optimizers.SGD(0.01), loss, metrics=[PerClassF1(3)])
+    net.compile(optimizer or keras.optimizers.SGD(0.01), loss)
     return net
 
 
 def fit(net, source, callbacks, **arguments):
-    return net.fit(source.dataset(), shuffle=False, validation_data=(X, Y), callbacks=callbacks, verbose=0, **arguments)
+    return net.fit(source.dataset(), shuffle=False, callbacks=callbacks, verbose=0, **arguments)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -31,7 +31,8 @@ def fit(net, source, callbacks, **arguments):
 def test_overlapping_owners_are_refused_before_any_step(end_epoch, reverse):
     source, net = sampler(), model()
     before = net.get_weights()
-    callbacks = [DynamicSampling(source, end_epoch=end_epoch), TwoPhaseLearning(source, switch_epoch=2)]
+    dynamic = DynamicSampling(source, end_epoch=end_epoch, validation_data=(X, Y))
+    callbacks = [dynamic, TwoPhaseLearning(source, switch_epoch=2)]
     with pytest.raises(ValueError, match="same epochs"):
         fit(net, source, callbacks[:: -1 if reverse else 1], epochs=4)
     for kept, now in zip(before, net.get_weights(), strict=True):
@@ -41,7 +42,7 @@ def test_overlapping_owners_are_refused_before_any_step(end_epoch, reverse):
 @pytest.mark.parametrize("reverse", [False, True])
 def test_owners_that_take_turns_compose_in_either_order(reverse):
     source = sampler()
-    dynamic = DynamicSampling(source, end_epoch=2)
+    dynamic = DynamicSampling(source, end_epoch=2, validation_data=(X, Y))
     callbacks = [dynamic, TwoPhaseLearning(source, switch_epoch=2)]
     fit(model(), source, callbacks[:: -1 if reverse else 1], epochs=4)
     np.testing.assert_allclose(dynamic.targets[0], 1 / 3)
@@ -54,7 +55,7 @@ def test_a_fit_that_was_broken_off_leaves_no_claim():
     source = sampler()
     with pytest.raises(KeyboardInterrupt):
         fit(model(), source, [TwoPhaseLearning(source, switch_epoch=1), Stop()], epochs=3)
-    fit(model(), source, [DynamicSampling(source)], epochs=2)
+    fit(model(), source, [DynamicSampling(source, validation_data=(X, Y))], epochs=2)
 
 
 class Rates(keras.callbacks.Callback):
@@ -175,6 +176,6 @@ def test_flags_inside_a_frozen_model_are_restored_one_by_one():
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3), keras.layers.Dense(3)], name="inner")
     inner.layers[0].trainable = False
     net = keras.Sequential([keras.Input((3,)), inner, keras.layers.Dense(3)])
-    net.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=[PerClassF1(3)])
+    net.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     fit(net, source, [TwoPhaseLearning(source, switch_epoch=1, freeze="inner")], epochs=2)
     assert [layer.trainable for layer in inner.layers] == [False, True]

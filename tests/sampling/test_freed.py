@@ -42,7 +42,7 @@ def alive(references):
     return [reference() is not None for reference in references]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def small_heap():
     """What the process holds already is no concern of the collector: it takes most of a second to walk through."""
     gc.collect()
