@@ -9,7 +9,8 @@ from keras_imbalance._core._checks import invalid, shown
 from keras_imbalance._core._columns import frame_table, is_frame, numbers_of
 from keras_imbalance._core._sources import refuse_batches
 
-PER_CLASS = ("alpha", "class_counts", "class_weights", "distribution", "target")  # arguments with one value a class
+# arguments with one value a class
+PER_CLASS = ("alpha", "class_counts", "class_weights", "distribution", "target", "validation_counts")
 ROW_SUM_TOLERANCE = 1e-3
 HALF_PRECISION_TOLERANCE = 1e-2  # a softmax in bfloat16 sums to 1 only so far
 

@@ -4,9 +4,13 @@ import ast
 import re
 from typing import Any
 
+import numpy as np
+
+from keras_imbalance._core import check_table, is_frame, is_text
 from keras_imbalance._keras import keras, learning_rates, optimizer_config
 from keras_imbalance.comparison.method import PARTS, Method, Run
 from keras_imbalance.comparison.remedies import member_epochs
+from keras_imbalance.comparison.rows import Data
 from keras_imbalance.comparison.training import EMA_MOMENTUM, default_optimizer, head_of
 
 PLACE = re.compile(r"\{(\w+)(!r)?\}")
@@ -40,7 +44,8 @@ def code_of(method: Method, context: dict[str, Any]) -> str:
     lines.append(
         "decided = decision(probabilities)" if "decide" in parts else f"decided = probabilities{context['likeliest']}"
     )
-    text = "\n".join(lines)
+    code = "\n".join(lines)
+    text = "\n".join([*(f"{name} = {form}" for name, form in context["forms"].items() if name in code), code])
     return "\n".join([*_imports(text), "", text]) + "\n"
 
 
@@ -90,7 +95,8 @@ def _resampled(sampler, context):
     seeded = sampler
     if "random_state" in parameters:
         seeded = type(sampler)(**{**sampler.get_params(deep=False), "random_state": context["seed"]})
-    lines = sorted({f"from {_public(type(each).__module__)} import {type(each).__name__}" for each in made})
+    places = {(_public(type(each).__module__), type(each).__name__) for each in made}
+    lines = [f"from {module} import {name}" for module, name in sorted(places) if module]
     rows = f"{seeded!r}.fit_resample(x_train.reshape(len(x_train), -1), y_train)"
     return "\n".join(
         [
@@ -104,8 +110,8 @@ def _resampled(sampler, context):
 
 
 def _public(module):
-    """The module without the parts from which it takes names for others."""
-    return ".".join(part for part in module.split(".") if not part.startswith("_"))
+    """The module up to its first private part, from which it takes names for others; of a script nothing."""
+    return re.sub(r"(^|\.)_.*", "", module)
 
 
 def _new_head(assigned, context):
@@ -195,9 +201,29 @@ def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
         "rate_factor": ", learning_rate_factor=1.0" if learning_rates(optimizer) is None else "",
         "threshold": ", threshold=0.0" if channels == 1 else "",
         "batches": "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset",
+        "forms": {},
         **_of_labels(run, channels == 1),
         **_of_use(run),
     }
+
+
+def forms_of(x: Any, y: Any, data: Data) -> dict[str, str]:
+    """What the code makes of rows and labels of the form in which they were given, where that is not the form compared."""
+    forms, labels = {}, check_table(y, "y")
+    kept = isinstance(y, np.ndarray) and labels.shape == data.y.shape and labels.dtype.kind in "iu"
+    for part in ("train", "validation"):
+        rows, ids = f"x_{part}", f"y_{part}"
+        if is_frame(x):
+            columns = f"{{column: np.asarray({rows}[column]) for column in {rows}}}"
+            forms[rows] = columns if isinstance(data.x, dict) else f'{rows}.to_numpy("{data.x.dtype}")'
+        if not kept:
+            numbers = f'np.asarray({ids}, dtype="int32")'
+            if is_text(labels):
+                numbers = f"np.vectorize({data.class_names}.index)({ids})"
+            elif labels.size > data.y.size:  # one-hot
+                numbers = f"np.asarray({ids}).argmax(axis=-1)"
+            forms[ids] = f"{numbers}.reshape({', '.join(map(str, (-1, *data.y.shape[1:])))})"
+    return forms
 
 
 def _of_labels(run, one_logit):

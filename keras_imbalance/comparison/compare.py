@@ -19,7 +19,7 @@ from keras_imbalance._core import (
 )
 from keras_imbalance._keras import keras, need_keras_3
 from keras_imbalance.comparison.catalogue import PLAIN, methods_of
-from keras_imbalance.comparison.code import context_of
+from keras_imbalance.comparison.code import context_of, forms_of
 from keras_imbalance.comparison.method import Method
 from keras_imbalance.comparison.result import Comparison
 from keras_imbalance.comparison.rows import data_of, take
@@ -27,7 +27,7 @@ from keras_imbalance.comparison.schedule import Clock, better_half, carry_out, j
 from keras_imbalance.comparison.scores import METRICS, score
 from keras_imbalance.comparison.splits import GIVEN, check_sklearn, given_data, make_splits
 from keras_imbalance.comparison.store import Store, about
-from keras_imbalance.comparison.training import Task, built, check_logits, head_of, position_of
+from keras_imbalance.comparison.training import Task, built, check_anew, check_logits, head_of, position_of
 
 
 def compare_methods(
@@ -69,8 +69,9 @@ def compare_methods(
     Args:
         build_model: function of the training rows of a split that gives a net, functional or sequential, not compiled, that
             ends in logits `(N, C)`, of masks `(N, ..., C)`, or in one logit for two classes; or `(model, optimizer)`. It has
-            one output. It is given the rows so that a Normalization or FeatureSpace is adapted on them alone. Without an
-            optimizer all train with Adam(use_ema=True, ema_momentum=0.98).
+            one output. It is given the rows so that a Normalization or FeatureSpace is adapted on them alone. Each call makes
+            all that trains anew, a copy of a pretrained net too. Without an optimizer all train with Adam(use_ema=True,
+            ema_momentum=0.98).
         x: array of N rows, a data frame, or a nest (tuple, dict) of them. A frame with columns of text comes to the net as a
             dict of columns.
         y: the class of each row: ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names. Masks and sequences: an id for each
@@ -158,16 +159,18 @@ def compare_methods(
     first = take(data.x, rows[0].train)
     model, optimizer = built(build_model, first)
     check_logits(model, take(data.x, rows[0].train[:8]), data)
+    check_anew((model, optimizer), built(build_model, first))
     head = position_of(model, getattr(head, "name", head))
     tasks = [
         [Task(method, build_model, data, split, i, options, head) for method in chosen] for i, split in enumerate(rows)
     ]
+    forms = forms_of(x, y, data) if train is None else forms_of(train[0], train[1], data)
     found = Comparison(
         chosen,
         metric,
         len(rows),
         None if x is None else float(np.mean([len(split.test) / len(split.train) for split in rows])),
-        context_of(tasks[0][0].run(), model, optimizer),
+        {**context_of(tasks[0][0].run(), model, optimizer), "forms": forms},
     )
     for i, method in enumerate(chosen):
         reason = _unsuited(method, [of_split[i] for of_split in tasks], model, optimizer)

@@ -1,6 +1,6 @@
 """What to try first, from the class counts alone, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal, NamedTuple
@@ -8,7 +8,15 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_cost_matrix, check_counts, check_one_of, check_shares, invalid
+from keras_imbalance._core import (
+    check_cost_matrix,
+    check_counts,
+    check_counts_with_empty_classes,
+    check_one_of,
+    check_shares,
+    invalid,
+)
+from keras_imbalance._keras import keras
 
 OBJECTIVES = ("recall", "f1", "cost", "probabilities")
 EVEN = 1.5  # largest to smallest class: below it there is no imbalance to speak of
@@ -145,11 +153,12 @@ def _training(counts, objective):
         "Train a matched pair with moving-average weights: a sampler of n^.75, and LogitAdjustedLoss, which is given the "
         "sampler; use_ema=True, ema_momentum .98 to .99."
     )
+    batches = "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset"
     code = [
         "sampler = ki.ArraySampler(x_train, y_train, batch_size=64, target=0.75)",
         "loss = ki.LogitAdjustedLoss(sampler, from_logits=True)",
         f"model.compile({optimizer}, loss)",
-        "model.fit(sampler.dataset(), shuffle=False, epochs=40)",
+        f"model.fit(sampler.{batches}(), shuffle=False, epochs=40)",
         "output_prior = loss.output_prior",
     ]
     return [Step(advice, f"{FACTS['pair']} {FACTS['ema']}")], head + code
@@ -221,7 +230,7 @@ _DECISIONS: Mapping[str, Any] = {"recall": _recall, "f1": _f1, "cost": _cost, "p
 
 
 def _validation_rows(counts: Any, num_classes: int) -> np.ndarray:
-    rows = np.asarray(counts, dtype=np.float64) if isinstance(counts, (Sequence, np.ndarray)) else None
-    if rows is None or rows.shape != (num_classes,) or not (rows >= 0).all():
-        raise invalid("validation_counts", f"hold one count, not negative, for each of {num_classes} classes", counts)
+    rows = check_counts_with_empty_classes(counts, "validation_counts")
+    if rows.shape != (num_classes,):
+        raise invalid("validation_counts", f"hold one count for each of {num_classes} classes", counts)
     return rows

@@ -120,6 +120,8 @@ class Comparison:
     def settings(self, name: str | None = None) -> str:
         """The code of a method, to paste into a fit of one's own.
 
+        It takes `x_train`, `y_train`, `x_validation` and `y_validation` in the form in which x and y were given here.
+
         Args:
             name: a method. Defaults to None, that of `best()`.
         """

@@ -16,6 +16,7 @@ from keras_imbalance._core import (
     invalid,
     looks_one_hot,
     named_ids,
+    number_anew,
     shown,
 )
 from keras_imbalance._keras import tree
@@ -153,6 +154,7 @@ def _class_of_rows(table, size):
     remedy = "For several labels a row pass multi_label=True."
     ids = class_ids(table, size, "y", remedy)
     columns = table.shape[1] if table.ndim == 2 and table.shape[1] > 1 else int(ids.max()) + 1
+    _check_all_there(ids, size or columns)
     return ids.astype(np.int32), columns
 
 
@@ -179,7 +181,17 @@ def _ids_of_positions(table, size, ignore_class):
     if not len(counted):
         raise invalid("y", "hold a position that counts", received=f"ignore_class={ignore_class} alone")
     check_ids(counted, size, "y")
-    return table.astype(np.int32), size or int(counted.max()) + 1
+    classes = size or int(counted.max()) + 1
+    _check_all_there(counted, classes)
+    return table.astype(np.int32), classes
+
+
+def _check_all_there(ids, classes):
+    """Raises where a class has no row at all, as where class ids begin at 1."""
+    missing = np.setdiff1d(np.arange(classes), ids)
+    if len(missing):
+        requirement = f"hold rows of every class from 0 to {classes - 1}"
+        raise invalid("y", requirement, received=f"none of class {shown(missing.tolist())}", remedy=number_anew("y"))
 
 
 def _not_ignored(ignore_class, where):

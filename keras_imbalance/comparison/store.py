@@ -97,7 +97,16 @@ class Store:
         split = task.split
         rows = digest((split.train, split.validation, split.test))
         own = {"method": task.method.name, "split": task.number, "rows": rows}
-        return json.loads(json.dumps({**own, **self.about}))
+        return json.loads(json.dumps({**own, **_arguments(task), **self.about}))
+
+
+def _arguments(task):
+    """What functions of a user's own may read of a run, and those of this package train without."""
+    parts = (part for part in task.method.training if part is not None)
+    if all(str(getattr(part, "__module__", "")).startswith("keras_imbalance.") for part in parts):
+        return {}
+    given = {name: task.options[name] for name in ("cost_matrix", "prior_of_use")}
+    return {name: value.tolist() for name, value in given.items() if value is not None}
 
 
 def about(task: Task, model: Any, optimizer: Any) -> dict:

@@ -15,6 +15,7 @@ from keras_imbalance._keras import (
     graph_ends,
     has_graph,
     keras,
+    loss_argument,
     ops,
     steps_taken,
     tree,
@@ -115,14 +116,36 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
     if model.compiled:
         remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."
         raise invalid("build_model", "give a model that is not compiled", received=model.name, remedy=remedy)
-    if optimizer is None:
-        optimizer = default_optimizer()
-    return model, optimizer
+    return model, default_optimizer() if optimizer is None else _optimizer(optimizer)
+
+
+def _optimizer(given):
+    """An optimizer, given as `compile` takes it."""
+    try:
+        return keras.optimizers.get(given)
+    except (TypeError, ValueError) as error:
+        requirement = "give (model, optimizer) with an optimizer, or the name of one"
+        raise invalid("build_model", requirement, received=f"{given!r}") from error
 
 
 def default_optimizer() -> Any:
     """That of all methods, where `build_model` gives none."""
     return keras.optimizers.Adam(use_ema=True, ema_momentum=EMA_MOMENTUM)
+
+
+def check_anew(pair: tuple[Any, Any], again: tuple[Any, Any]) -> None:
+    """Raises where two nets and their optimizers, from two calls, share what trains: one method would go on from the other."""
+    (model, optimizer), (other, of_other) = pair, again
+    known = {id(weight) for weight in model.trainable_variables}
+    found = [weight.path for weight in other.trainable_variables if id(weight) in known]
+    found += ["the optimizer"] if optimizer is of_other else []
+    if found:
+        requirement = "make all layers that train, and the optimizer, anew in each call"
+        remedy = (
+            "Make them inside build_model: of a pretrained net keras.models.clone_model(net), then set_weights. One that "
+            "stays frozen, net.trainable = False, may be shared."
+        )
+        raise invalid("build_model", requirement, received=f"{shown(found)} of an earlier call", remedy=remedy)
 
 
 def check_logits(model: Any, x: Any, data: Data) -> None:
@@ -189,6 +212,7 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
         run.model = _with_head(run, method.head)
     x, y = _sampled(run, method.sampler)
     loss = run.cross_entropy() if method.loss is None else method.loss(run)
+    _check_reads_logits(loss)
     callbacks = [] if method.callbacks is None else list(method.callbacks(run))
     weights = None if method.class_weight is None else dict(method.class_weight(run))
     _refuse_double_correction(run, loss, callbacks, weights)
@@ -205,6 +229,14 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     scale = float(loss.scale) if isinstance(loss, LDAMLoss) else 1.0
     several = run.data.multi_label
     return lambda rows: probabilities_of(run.model, rows, scale, several), _output_prior(run, loss, callbacks, weights)
+
+
+def _check_reads_logits(loss):
+    """Raises for a loss of probabilities, which would clip the logits of the net."""
+    inner = loss.loss if isinstance(loss, ClassBalancedLoss) and loss.loss is not None else loss
+    if isinstance(inner, str) or not loss_argument(inner, "from_logits", True):
+        name = inner if isinstance(inner, str) else type(inner).__name__
+        raise ValueError(f"the net gives logits, and {name} reads probabilities; give a loss with from_logits=True")
 
 
 def steps_of(model: Any) -> int:

@@ -213,6 +213,12 @@ def test_an_interrupted_comparison_goes_on_and_gives_the_same_table(tmp_path):
         run([], tmp_path, epochs=2)
     with pytest.raises(ValueError, match=r"differs in \['head'\]"):
         run([], tmp_path, head="scores")
+    for name, value in (
+        ("cost_matrix", 1 - np.eye(3)),
+        ("prior", "balanced"),
+    ):  # which a training of one's own may read
+        with pytest.raises(ValueError, match=rf"differs in \['{name}"):
+            run([], tmp_path, **{name: value})
     file = sorted(tmp_path.iterdir())[0]
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ValueError, match="damaged or something else"):

@@ -5,9 +5,10 @@ import pytest
 from kerases import keras_3_only
 from planted import PLAIN, bayes, drawn, net
 
-from keras_imbalance import Comparison, Method, compare_methods
+from keras_imbalance import ClassBalancedLoss, Comparison, FocalLoss, Method, compare_methods
 from keras_imbalance._core import columns_of
 from keras_imbalance._keras import keras
+from keras_imbalance.comparison.code import code_of
 from keras_imbalance.comparison.schedule import jobs_of
 from keras_imbalance.comparison.training import head_of, position_of
 
@@ -39,6 +40,63 @@ def test_a_head_is_the_layer_in_its_place_in_every_net():
     assert head_of(other, position_of(one, None)) == other.layers[1].name
     with pytest.raises(ValueError, match=r"`head` must be one of .*Give the layer a name"):
         position_of(other, one.layers[0].name)
+
+
+def backbone():
+    return keras.Sequential([keras.Input((1,)), keras.layers.Dense(4)])
+
+
+def on(base, optimizer=None):
+    """A function that builds nets on one backbone, with one optimizer."""
+
+    def build_model(x_train):
+        model = keras.Sequential([keras.Input((1,)), base, keras.layers.Dense(3)])
+        return model if optimizer is None else (model, optimizer)
+
+    return build_model
+
+
+def test_nets_that_share_what_trains_are_refused_before_any_training():
+    """They would go on from each other: the second method from the weights of the first, on its test rows."""
+    x, y = drawn((90, 60, 30), 0)
+    one, frozen = on(backbone())(x), backbone()
+    frozen.trainable = False
+    options = {"methods": [PLAIN], "splits": 1, "epochs": 1, "verbose": 0}
+    shared = {"kernel": on(backbone()), "bias": lambda x: one, "the optimizer": on(frozen, keras.optimizers.SGD())}
+    for what, build_model in shared.items():
+        with pytest.raises(ValueError, match=f"`build_model` must make all layers that train.*{what}"):
+            compare_methods(build_model, x, y, **options)
+    assert list(compare_methods(on(frozen), x, y, **options).test) == ["plain"]
+
+
+def test_an_optimizer_may_be_a_name():
+    x, y = drawn((90, 60, 30), 0)
+    options = {"methods": [PLAIN], "splits": 1, "epochs": 1, "verbose": 0}
+    found = compare_methods(lambda x: (net(x), "sgd"), x, y, **options)
+    assert "model, optimizer = build_model(x_train)" in code_of(Method("plain"), found.context)
+    for wrong in ("sdg", 0.1):
+        with pytest.raises(ValueError, match=r"`build_model` must give .* with an optimizer"):
+            compare_methods(lambda x, wrong=wrong: (net(x), wrong), x, y, **options)
+
+
+def test_a_loss_of_probabilities_is_a_row_with_a_reason():
+    losses = {
+        "text": lambda run: "sparse_categorical_crossentropy",
+        "keras": lambda run: keras.losses.SparseCategoricalCrossentropy(),
+        "focal": lambda run: FocalLoss(),
+        "inner": lambda run: ClassBalancedLoss(run.class_counts, loss=FocalLoss(reduction=None)),
+    }
+    reasons = compared(*(Method(name, loss=loss) for name, loss in losses.items())).reasons
+    assert list(reasons) == list(losses)
+    assert all("the net gives logits, and" in reason for reason in reasons.values())
+
+
+def test_a_loss_of_logits_trains():
+    losses = {
+        "inner": lambda run: ClassBalancedLoss(run.class_counts, loss=FocalLoss(from_logits=True, reduction=None)),
+        "own": lambda run: lambda y, logits: keras.ops.mean(logits**2, axis=-1),
+    }
+    assert not compared(*(Method(name, loss=loss) for name, loss in losses.items())).reasons
 
 
 RULES = {

@@ -54,6 +54,7 @@ def test_every_step_has_a_reason_and_the_text_holds_all():
         (lambda: recommend([3, 1], cost_matrix=np.eye(2)), "for no other"),
         (lambda: recommend([3, 1], objective="cost", cost_matrix=np.eye(3)), "`cost_matrix` must be 2 x 2"),
         (lambda: recommend([3, 1], validation_counts=[3]), "`validation_counts` must hold one count"),
+        (lambda: recommend([3, 1], validation_counts=[3, -1]), "`validation_counts` must hold one finite count"),
         (lambda: recommend([3, 1], prior=0.3), "`prior` must be 'balanced' or one share a class"),
     ],
 )

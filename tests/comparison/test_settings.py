@@ -3,16 +3,18 @@
 import functools
 
 import numpy as np
+import pandas as pd
 import pytest
-from imblearn.over_sampling import RandomOverSampler
+from imblearn.over_sampling import SMOTE, RandomOverSampler
 from kerases import keras_3_only
-from planted import drawn
+from planted import PLAIN, drawn
+from sklearn.neighbors import NearestNeighbors
 
 import keras_imbalance as ki
 from keras_imbalance import Method
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import DEFAULT, MORE
-from keras_imbalance.comparison.code import code_of, context_of
+from keras_imbalance.comparison.code import code_of, context_of, forms_of
 from keras_imbalance.comparison.method import Run
 from keras_imbalance.comparison.remedies import OBJECTIVES
 from keras_imbalance.comparison.rows import data_of
@@ -166,10 +168,49 @@ def test_the_code_of_ones_own_methods_can_be_read(method, said):
     assert said in code
 
 
-def test_the_rows_of_imbalanced_learn_are_drawn_as_they_were(monkeypatch):
+@pytest.mark.parametrize("resampler", [RandomOverSampler(), SMOTE(k_neighbors=NearestNeighbors(n_neighbors=4))])
+def test_the_rows_of_imbalanced_learn_are_drawn_as_they_were(resampler, monkeypatch):
     untrained(monkeypatch)
     monkeypatch.setattr(ki.ArraySampler, "drawn_prior", np.full(3, 1 / 3))
     run, build, context = case_of("classes")
-    sampler = executed(code_of(Method("ros", sampler=RandomOverSampler()), context), run, build)["sampler"]
+    sampler = executed(code_of(Method("own", sampler=resampler), context), run, build)["sampler"]
     assert len(set(sampler.class_counts.tolist())) == 1
     assert len(sampler) == -(-len(run.y) // run.batch_size)
+
+
+NAMES = np.array(["worn", "ok", "broken"])  # in another order than sorted
+LABELS = {
+    "text": lambda y: pd.Series(NAMES[y], index=np.arange(len(y)) + 7),
+    "categories": lambda y: pd.Series(NAMES[y]).astype("category"),
+    "one-hot": lambda y: pd.get_dummies(y),
+    "(N, 1)": lambda y: y[:, None].astype("float32"),
+    "ids": lambda y: y,
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_the_code_takes_rows_and_labels_as_they_were_given(labels, monkeypatch):
+    untrained(monkeypatch)
+    x, y = drawn((220, 60, 40), 0)
+    parts = np.split(np.arange(len(y)), [220])
+    ids = {"text": np.argsort(np.argsort(NAMES))[y], "categories": np.argsort(np.argsort(NAMES))[y]}.get(labels, y)
+    decided = []
+    for rows, own in ((x, ids), (pd.DataFrame({"width": x[:, 0]}), LABELS[labels](y))):
+        options = {"methods": [PLAIN], "class_names": None, "splits": 1, "epochs": 1, "batch_size": 8, "verbose": 0}
+        found = ki.compare_methods(build_model, rows, own, **options)
+        code = code_of(KNOWN["plain, tuned thresholds"], {**found.context, "objective": "balanced_accuracy"})
+        names = {"build_model": build_model}
+        for part, chosen in zip(("train", "validation"), parts, strict=True):
+            names |= {f"x_{part}": rows[chosen[0] : chosen[-1] + 1], f"y_{part}": own[chosen[0] : chosen[-1] + 1]}
+        exec(compile(code, "settings", "exec"), names)
+        decided.append(names["decided"])
+    np.testing.assert_array_equal(*decided)
+    assert len(set(decided[0].tolist())) == 3
+
+
+def test_the_code_takes_a_frame_with_text_as_the_net_does():
+    frame, y = pd.DataFrame({"age": [1.0, 2.0, 3.0], "sex": ["f", "m", "f"]}), np.array([0, 1, 0])
+    forms = forms_of(frame, y, data_of(frame, y))
+    assert list(forms) == ["x_train", "x_validation"]
+    columns = eval(forms["x_train"], {"np": np, "x_train": frame})
+    assert {name: column.tolist() for name, column in columns.items()} == frame.to_dict("list")
