@@ -1,5 +1,6 @@
 """Settings that must stand before Keras is imported, and what all tests share."""
 
+import gc
 import os
 import re
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="tf-keras: needs Keras 3"))
         elif item.name.endswith("layerwise_optimizer"):
             item.add_marker(needs_multi_optimizer)
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: the collector would take most of a second to walk through it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -42,15 +42,6 @@ def alive(references):
     return [reference() is not None for reference in references]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def small_heap():
-    """What the process holds already is no concern of the collector: it takes most of a second to walk through."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 KINDS = ["tensors", "smote", "memory map", "map_fn"]
 CHAINS = {
     "map, prefetch": lambda dataset: dataset.map(lambda x, y: (2 * x, y)).prefetch(2),
