@@ -18,7 +18,7 @@ COUNTS = np.array([400, 60, 5])
 START = 2
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(48, 4)).astype("float32"), rng.integers(0, 3, 48)
-X_VAL, Y_VAL = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, 3, 20)
+VALIDATION = X_VAL, Y_VAL = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, 3, 20)
 
 
 def effective_number(counts, beta=0.9999):
@@ -83,7 +83,7 @@ def linear(loss, optimizer=None, **arguments):
 
 
 def fit(net, callbacks, epochs=4, **arguments):
-    arguments = {"validation_data": (X_VAL, Y_VAL), "batch_size": 48, "shuffle": False, "verbose": 0, **arguments}
+    arguments = {"batch_size": 48, "shuffle": False, "verbose": 0, **arguments}
     return net.fit(X, Y, epochs=epochs, callbacks=callbacks, **arguments).history
 
 
@@ -97,7 +97,7 @@ def test_losses_and_steps_of_every_epoch_are_those_of_the_formula(name, jit_comp
     make, formula = LOSSES[name]
     given = {"class_counts": COUNTS} if name == "focal" else {}
     net, weights = linear(make(), jit_compile=jit_compile), Weights()
-    history = fit(net, [weights, DeferredReweighting(START, **given)])
+    history = fit(net, [weights, DeferredReweighting(START, **given)], validation_data=VALIDATION)
     for epoch in range(4):
         w = np.ones(3) if epoch < START else effective_number(COUNTS)
         (kernel, bias), after = weights.before[epoch], weights.after[epoch]
@@ -173,7 +173,7 @@ def test_afterwards_the_loss_is_as_compiled(name, within):
     np.testing.assert_allclose(fit(net, [], epochs=1)["loss"], compiled, rtol=1e-5)
     net.reset_metrics()
     np.testing.assert_allclose(net.train_on_batch(X, Y), compiled, rtol=1e-5)
-    history = fit(net, [DeferredReweighting(START, class_counts=COUNTS)])
+    history = fit(net, [DeferredReweighting(START, class_counts=COUNTS)], validation_data=VALIDATION)
     acting = [np.ones(3)] * START + [effective_number(COUNTS)] * 2
     np.testing.assert_allclose(history["loss"], [mean_loss(w, X, Y) / w[Y].mean() for w in acting], rtol=1e-5)
     np.testing.assert_allclose(history["val_loss"], mean_loss(weights, X_VAL, Y_VAL), rtol=1e-5)
@@ -182,7 +182,7 @@ def test_afterwards_the_loss_is_as_compiled(name, within):
 
 def test_val_loss_does_not_step_and_a_stop_on_it_comes_from_the_model():
     net = linear(LDAMLoss(COUNTS, scale=4.0), keras.optimizers.SGD(0.0))
-    history = fit(net, [DeferredReweighting(START)])
+    history = fit(net, [DeferredReweighting(START)], validation_data=VALIDATION)
     np.testing.assert_allclose(history["val_loss"], history["val_loss"][0], rtol=1e-6)
     assert abs(history["loss"][-1] / history["loss"][0] - 1) > 0.03
 
@@ -311,7 +311,7 @@ class SaveAlways(keras.callbacks.Callback):
 def test_a_model_saved_at_any_time_has_the_loss_as_it_was_compiled(make, first, tmp_path):
     net, save, deferred = linear(make()), SaveAlways(tmp_path), DeferredReweighting(1, class_counts=COUNTS)
     compiled = net.loss.get_config()
-    fit(net, [save, deferred] if first else [deferred, save], epochs=2)
+    fit(net, [save, deferred] if first else [deferred, save], epochs=2, validation_data=VALIDATION)
     assert len(save.files) == 10
     assert all(config == compiled for config in save.configs)
     for file in save.files[5:]:
