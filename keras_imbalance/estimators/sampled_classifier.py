@@ -34,8 +34,8 @@ class SampledClassifier(SKLearnClassifier):
         build_model: function of `X` and `y` by name, and of `model_kwargs`, that returns a new compiled model, as for
             `keras.wrappers.SKLearnClassifier`: X `(N, ...)` are the rows, y `(N, C)` their classes, one-hot. The model gives
             `(N, C)`, and its loss takes one-hot labels.
-        target: the class distribution to draw: "natural", "balanced", "sqrt", a number q, a mapping from class to share, or
-            shares `(C,)` in the order of `classes_`. Defaults to "balanced".
+        target: the class distribution to draw: "natural", "balanced", "sqrt", a number q, a mapping from class, as y has it, to
+            share, or shares `(C,)` in the order of `classes_`. Defaults to "balanced".
         smote: a `SMOTE`, which makes new points in place of repeats. Defaults to None.
         max_repeats: how often an epoch may draw a row, on average over its class, > 0. Defaults to None, no limit.
         epoch_size: rows an epoch: "natural", "undersample", "oversample" or a number, as in `ArraySampler`. Defaults to
@@ -108,17 +108,18 @@ class SampledClassifier(SKLearnClassifier):
         options = self._options(kwargs)
         check_callable(self.build_model, "build_model")
         check_whole(self.epochs, "epochs", 1)
+        frame = X if is_frame(X) else None  # knows the names of its columns
         X, y = self._checked(X, y)
         ids = self._learn_classes(y)
         labels = np.eye(len(self.classes_), dtype="float32")[ids]
         if "validation_data" in options:
             options["validation_data"] = self._validation(options["validation_data"])
         sampler = ArraySampler(
-            X,
+            X if frame is None else frame,
             labels,
             sample_weight,
             batch_size=self.batch_size,
-            target=self.target,
+            target=_by_name(self.target),
             max_repeats=self.max_repeats,
             epoch_size=self.epoch_size,
             smote=self.smote,
@@ -204,7 +205,14 @@ class SampledClassifier(SKLearnClassifier):
         unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise invalid("validation_data", "hold the classes of y alone", received=f"{shown(unknown.tolist())} too")
-        return np.asarray(X), np.eye(len(self.classes_), dtype="float32")[np.searchsorted(self.classes_, y)], *weight
+        labels = np.eye(len(self.classes_), dtype="float32")[np.searchsorted(self.classes_, y)]
+        return self._checked(X, reset=False), labels, *weight
+
+
+def _by_name(target):
+    """A target whose mapping, if it is one, has the names of the sampler's classes as keys: those of y as text."""
+    shares = target.to_dict() if hasattr(target, "to_dict") else target
+    return {str(name): share for name, share in shares.items()} if isinstance(shares, Mapping) else target
 
 
 def _text_columns(X):

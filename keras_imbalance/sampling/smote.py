@@ -270,7 +270,7 @@ def _categorical_of(wanted, x, columns):
 
 
 def _positions(wanted, x, columns):
-    known = list(range(x.shape[1])) if isinstance(wanted[0], int) else columns or []
+    known = list(range(x.shape[1])) if isinstance(wanted[0], int) or columns is None else columns
     unknown = [column for column in wanted if column not in known]
     if unknown:
         raise invalid("categorical", f"be columns of x, {_listed(known)}", wanted, nearest(unknown[0], known))

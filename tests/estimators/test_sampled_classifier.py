@@ -159,6 +159,40 @@ def test_frames_weights_and_validation_data():
 
 
 @needs_keras_3
+@pytest.mark.parametrize("names", [[1, 2, 3], [-1, 0, 1], [0.0, 1.0, 2.0], ["1", "2", "0"], [False, True]], ids=str)
+def test_a_mapping_as_target_has_the_classes_as_y_has_them(names):
+    y = np.array(names)[np.unique(Y, return_inverse=True)[1] % len(names)]
+    for wanted in (names[1], y[y == names[1]][0]):
+        for target in ({wanted: 0.7}, pd.Series([0.7], index=[wanted])):
+            estimator = classifier(epochs=1, target=target).fit(clusters(), y)
+            assert estimator.drawn_prior_[estimator.classes_ == wanted] == pytest.approx([0.7])
+
+
+@needs_keras_3
+def test_smote_takes_names_of_columns_of_a_frame():
+    frame = pd.DataFrame(clusters(), columns=["a", "b"]).assign(flag=Y == "bad", rooms=np.arange(60) % 3)
+    by_name, by_position = (
+        classifier(smote=SMOTE(k_neighbors=2, categorical=columns), epoch_size=200).fit(frame, Y)
+        for columns in (["flag", "rooms"], [2, 3])
+    )
+    np.testing.assert_array_equal(by_name.predict_proba(frame), by_position.predict_proba(frame))
+    with pytest.raises(ValueError, match=r"`categorical` must be columns of x, 0 to 3.*rooms"):
+        classifier(smote=SMOTE(categorical=["rooms"])).fit(frame.to_numpy(dtype=float), Y)
+
+
+@needs_keras_3
+def test_validation_rows_are_checked_as_training_rows_are():
+    frame = pd.DataFrame(clusters(), columns=["a", "b"]).assign(flag=Y == "bad", rooms=pd.array([3] * 60, "Int64"))
+    estimator = classifier(epochs=1).fit(frame, Y, validation_data=(frame, Y))
+    held_out = keras.losses.CategoricalCrossentropy()(
+        np.eye(3)[np.unique(Y, return_inverse=True)[1]], estimator.predict_proba(frame)
+    )
+    np.testing.assert_allclose(estimator.history_.history["val_loss"], [float(held_out)], rtol=1e-5)
+    with pytest.raises(ValueError, match="feature names"):
+        classifier().fit(frame, Y, validation_data=(frame[frame.columns[::-1]], Y))
+
+
+@needs_keras_3
 @pytest.mark.parametrize("dtype", ["object", "category"])
 def test_text_in_a_frame_is_named_and_the_way_to_numbers_told(dtype):
     frame = pd.DataFrame(clusters(), columns=["a", "b"]).assign(town=pd.Series(["Bonn", "Ulm"] * 30, dtype=dtype))
