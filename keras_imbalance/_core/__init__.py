@@ -93,6 +93,9 @@ from keras_imbalance._core._sampler import (
     check_sampler,
     check_target,
 )
+from keras_imbalance._core._sources import (
+    ENDLESS,
+)
 from keras_imbalance._core._text_table import (
     columns_of,
     cut,
@@ -104,6 +107,7 @@ from keras_imbalance._core._text_table import (
 
 __all__ = [
     "BY_CLASSES",
+    "ENDLESS",
     "HALF_PRECISION_TOLERANCE",
     "LOOKUP",
     "MISSING",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core._check_arrays import check_table
-from keras_imbalance._core._checks import invalid
+from keras_imbalance._core._checks import invalid, shown
 from keras_imbalance._core._columns import NUMBERS, frame_columns, frame_table, is_frame, is_text
 
 
@@ -67,6 +67,11 @@ def _frame(frame, name):
     if not all(isinstance(key, str) for key in frame.columns):
         remedy = f"Name them: {name}.columns = {name}.columns.astype(str)."
         raise invalid(name, "have text as names of its columns", received=str(list(frame.columns)), remedy=remedy)
+    columns = list(frame.columns)
+    several = sorted({key for key in columns if columns.count(key) > 1})
+    if several:
+        received = f"several columns called {shown(several)}"
+        raise invalid(name, "have columns of different names, where one holds text", received=received)
     return frame_columns(frame, name)
 
 

@@ -1,5 +1,6 @@
 """What gives batches and is no array: generators, PyDatasets, loaders, datasets. NumPy would read some of them for ever."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from keras_imbalance._core._checks import invalid, shown
 
 OF_ARRAYS = ("__array__", "__array_interface__", "__array_struct__")
+ENDLESS = sys.maxsize  # rows of a source that is repeated for ever, as Grain's MapDataset tells
 STREAM = "A tf.data.Dataset is rebalanced by StreamSampler(dataset, batch_size=..., num_classes=...)."
 COLLECT = (
     "Collect as many batches as one pass has: numpy.concatenate([y for _, y in itertools.islice(batches, steps)]); "
@@ -65,7 +67,9 @@ def _length(source, argument):
         length = len(source) if hasattr(source, "__len__") else getattr(source, "num_batches", None)
     except (TypeError, NotImplementedError):
         length = None
-    if length is None:
-        received = f"a {type(source).__name__} that does not tell how many batches a pass has"
+    if length is None or length >= ENDLESS:
+        received = (
+            f"a {type(source).__name__} that {'never ends' if length else 'does not tell how many batches a pass has'}"
+        )
         raise invalid(argument, "have an end", received=received, remedy=COLLECT)
     return length

@@ -19,7 +19,7 @@ from keras_imbalance._core import (
     target_distribution,
 )
 from keras_imbalance.sampling.distribution import LiveDistribution
-from keras_imbalance.sampling.inputs import arrays_of, class_of_rows
+from keras_imbalance.sampling.inputs import class_of_rows, labels_of
 from keras_imbalance.sampling.plan import Planner, capped_shares
 from keras_imbalance.sampling.shards import one_shard
 
@@ -88,7 +88,7 @@ class ClassSampler(LiveDistribution):
         read_ahead: int = 0,
         seed: int | None = None,
     ):
-        y = arrays_of(labels, "labels")
+        y = labels_of(labels, "labels")
         ids, names, _ = class_of_rows(None, y, None, len(y), check_names(class_names))
         self._plan_rows(
             ids,

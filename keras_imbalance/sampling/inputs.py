@@ -28,6 +28,7 @@ __all__ = [
     "column_names",
     "common_length",
     "features_and_labels",
+    "labels_of",
     "rarest_classes",
 ]
 
@@ -37,6 +38,20 @@ BLOCK_VALUES = 1 << 20
 SMALL_IDS = 1 << 16
 BY_RAREST = "Of labels (N, L) and masks classes='rarest' takes the rarest class that a row holds."
 ONE_CLASS = "Where each row has one class leave `classes` out."
+
+
+def labels_of(y: Any, name: str) -> Any:
+    """Labels as `arrays_of` gives them; a data frame of one column of text is one array too, `(N, 1)`.
+
+    Example:
+    >>> labels_of([0, 1, 0], "y")
+    array([0, 1, 0])
+    """
+    found = arrays_of(y, name)
+    if is_frame(y) and isinstance(found, dict) and len(found) == 1:
+        (column,) = found.values()
+        return column[:, None]
+    return found
 
 
 def features_and_labels(x: Any, y: Any) -> tuple[Any, Any]:
@@ -53,6 +68,8 @@ def features_and_labels(x: Any, y: Any) -> tuple[Any, Any]:
     if y not in columns:
         remedy = nearest(y, columns) or "Columns are those of a data frame or a dict of arrays."
         raise invalid("y", "hold the labels, or name the column of `x` that does", y, remedy)
+    if columns.count(y) > 1:
+        raise invalid("y", "name one column of `x`", received=f"{y!r}, the name of {columns.count(y)} columns")
     if frame:
         return x.drop(columns=y), x[y]
     return {name: column for name, column in x.items() if name != y}, x[y]

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import invalid, is_text, nearest, shown
+from keras_imbalance._core import ENDLESS, invalid, is_text, nearest, shown
 from keras_imbalance._keras import PyDataset
-from keras_imbalance.sampling.inputs import arrays_of
+from keras_imbalance.sampling.inputs import arrays_of, labels_of
 from keras_imbalance.sampling.nests import leaves, mapped
 
 PROBED = 4  # rows that are read to see what rows look like
@@ -40,6 +40,10 @@ class Source:
     def __init__(self, source: Any, name: str, arrange: Callable[[Any], Any] = lambda item: item):
         self.source, self.name, self._arrange = _in_numpy(source), name, arrange
         self.is_array = hasattr(source, "shape") and hasattr(source, "dtype")
+        if len(source) >= ENDLESS:
+            raise invalid(
+                name, "have an end", received=f"{type(source)} without one", remedy="Pass it without `.repeat()`."
+            )
 
     def __len__(self) -> int:
         return len(self.source)
@@ -115,7 +119,7 @@ def labelled_rows(x: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Any
     if source and isinstance(y, str):
         rest, labels = _without_column(x, y)
         return (rest, labels, *weights), labels, classes
-    rows, labels = rows_of(x, "x"), (rows_of if told else arrays_of)(y, "y")
+    rows, labels = rows_of(x, "x"), (rows_of if told else labels_of)(y, "y")
     if classes is None:
         _refuse_pairs(rows, labels)
     return (rows, labels, *weights), labels, classes

@@ -136,6 +136,17 @@ def test_a_dict_of_columns_names_its_key():
         ArraySampler(frame, Y)
 
 
+def test_no_column_is_lost_where_two_have_one_name():
+    frame = pd.DataFrame(np.column_stack([X, Y]), columns=["a", "a", "ill"])
+    batch, labels = next(iter(ArraySampler(frame, "ill", batch_size=4, seed=0).dataset()))
+    assert batch.shape == (4, 2)
+    np.testing.assert_array_equal(labels, Y[(batch[:, 0] / 2).numpy().astype(int)])
+    with pytest.raises(ValueError, match=r"`x` must have columns of different names.*\['a'\]"):
+        ArraySampler(frame.assign(town=TOWNS), Y)
+    with pytest.raises(ValueError, match=r"`y` must name one column of `x`.*'a', the name of 2"):
+        ArraySampler(frame, "a")
+
+
 def test_missing_floats_stay_nan():
     found = arrays_of(pd.DataFrame({"a": [1.0, np.nan], "b": pd.array([None, 2.5], dtype="Float64")}), "x")
     np.testing.assert_array_equal(found, [[1.0, np.nan], [np.nan, 2.5]])
@@ -162,8 +173,9 @@ def test_y_names_the_column_that_holds_the_labels(make):
         lambda y: pd.Series(y, dtype="category"),
         lambda y: np.array(y)[:, None],
         lambda y: np.char.encode(y, "utf-8"),
+        lambda y: pd.DataFrame({"state": y}),
     ],
-    ids=["array", "list", "series", "category", "column", "bytes"],
+    ids=["array", "list", "series", "category", "column", "bytes", "frame"],
 )
 @pytest.mark.parametrize("class_names", [None, ["sick", "healthy"]])
 def test_text_labels_are_drawn_as_class_ids(form, class_names):

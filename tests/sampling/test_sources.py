@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_imbalance import SMOTE, ArraySampler
+from keras_imbalance import SMOTE, ArraySampler, count_classes
 from keras_imbalance._keras import keras
 from keras_imbalance.sampling.sources import Source, aligned, is_source, rows_of, stacked, taken
 
@@ -86,6 +86,15 @@ def test_hugging_face_dataset(chosen):
     np.testing.assert_allclose(x["x"], expected()[0], rtol=1e-6)
     assert x["text"].tolist() == [f"row {np.abs(X - row).sum(axis=1).argmin()}".encode() for row in x["x"]]
     np.testing.assert_array_equal(y, expected()[1])
+
+
+def test_a_source_that_is_repeated_for_ever_is_refused_at_once():
+    endless = grain.MapDataset.source(range(30)).map(lambda row: (X[row], LABELS[row])).repeat()
+    for make in (lambda: ArraySampler(endless), lambda: ArraySampler(endless, LABELS), lambda: count_classes(endless)):
+        with pytest.raises(ValueError, match="must have an end"):
+            make()
+    twice = grain.MapDataset.source(range(30)).map(lambda row: (X[row], LABELS[row])).repeat(2)
+    np.testing.assert_array_equal(ArraySampler(twice).class_counts, 2 * np.bincount(LABELS))
 
 
 def test_grain_sources():
