@@ -61,17 +61,13 @@ class StreamRows:
         self._row_bytes = self._bytes_of_row()
         fits = UNKNOWN_PIECE if self._row_bytes is None else max(1, block_bytes // (8 * self._row_bytes))
         self._piece = min(MOST_PIECE, fits)
+        if label_fn is not None:
+            _check_given_labels(self._pieces(dataset).element_spec[-1], class_names)
 
     def pieces(self, dataset: Any) -> Iterator[list]:
         """Reads a dataset of this form: lists of arrays, of some rows each."""
-        if self._batched:
-            pieces = dataset if any(self._varying) else dataset.rebatch(self._piece)
-        else:
-            pieces = dataset.batch(1 if any(self._varying) else self._piece)
-        if self._label_fn is not None:
-            pieces = pieces.map(lambda *block: (*block, self._label_fn(*block)))
         varying = [*self._varying, False]
-        for element in pieces.as_numpy_iterator():
+        for element in self._pieces(dataset).as_numpy_iterator():
             leaves = tf.nest.flatten(element)
             yield [_one_by_one(leaf) if vary else leaf for leaf, vary in zip(leaves, varying, strict=False)]
 
@@ -114,6 +110,16 @@ class StreamRows:
         """What `delivered` gave, as tensors, in the form of the dataset's elements."""
         given = iter(leaves)
         return tf.nest.pack_sequence_as(self.spec, [_tensor(given, spec) for spec in self._specs])
+
+    def _pieces(self, dataset):
+        """A dataset of this form in batches of some rows, the last part of each what `label_fn` gives."""
+        if self._batched:
+            pieces = dataset if any(self._varying) else dataset.rebatch(self._piece)
+        else:
+            pieces = dataset.batch(1 if any(self._varying) else self._piece)
+        if self._label_fn is None:
+            return pieces
+        return pieces.map(lambda *block: (*block, self._label_fn(*block)))
 
     def _shape_of_row(self, shape):
         if shape.rank is None:
@@ -241,6 +247,15 @@ def _check_leaves(spec, batched):
             raise invalid(
                 "dataset", "yield tensors that are ragged in one axis", received=f"a part {leaf}", remedy=remedy
             )
+
+
+def _check_given_labels(labels, class_names):
+    """Raises unless what a `label_fn` gives is one tensor, of ids, or of names where these are known."""
+    if not isinstance(labels, tf.TensorSpec):
+        raise invalid("label_fn", "return one tensor, the class ids (N,) of a batch", received=shown(labels))
+    if labels.dtype == tf.string and class_names is None:
+        remedy = "Pass class_names=[...]: a part of the stream does not tell which names there are."
+        raise invalid("class_names", "be given where `label_fn` returns text", None, remedy)
 
 
 def _check_labels(labels, batched, label_fn, num_classes, class_names):

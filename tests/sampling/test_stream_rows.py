@@ -129,6 +129,14 @@ def test_label_fn_sees_batches_and_may_give_names():
         np.testing.assert_array_equal(y["of"], Y[x])
 
 
+def test_names_of_a_label_fn_are_refused_where_a_block_would_number_them():
+    source = tf.data.Dataset.from_tensor_slices((np.arange(90), np.sort(Y).astype(str))).batch(10)
+    with pytest.raises(ValueError, match="`class_names` must be given where `label_fn` returns text"):
+        StreamSampler(source, batch_size=16, num_classes=3, label_fn=lambda x, y: y)
+    with pytest.raises(ValueError, match="`label_fn` must return one tensor"):
+        StreamSampler(source, batch_size=16, num_classes=3, label_fn=lambda x, y: (x, y))
+
+
 MEMORY = """
     import resource, time
     import numpy as np, tensorflow as tf
