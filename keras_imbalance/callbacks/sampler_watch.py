@@ -17,7 +17,7 @@ class SamplerWatch:
 
     At the end of each epoch it enters the class shares that the epoch really drew into the logs, as `sampling/{class}`: so they
     are in History, and in CSVLogger, TensorBoard and mlflow where these come later in the list. Keras's progress bar leaves
-    them out. A first epoch that draws nothing, one that draws other shares than it was told, and a loss that is given the
+    them out. An epoch that draws nothing, one that draws other shares than it was told, and a loss that is given the
     counts of the data where other shares are drawn, are a warning.
 
     Args:
@@ -44,8 +44,8 @@ class SamplerWatch:
 
     def end_epoch(self, epoch: int, logs: Any) -> np.ndarray:
         """The class shares that the epoch drew `(C,)`, zeros where it drew nothing; they are in the logs then."""
-        self._unused.end_epoch()
         shares = self._drawn.end_epoch(epoch)
+        self._unused.end_epoch(epoch, drew=bool(shares.any()))
         if logs is not None:
             names = log_names(self._sampler.class_names) or []
             logs.update({f"{SHARES}{name}": float(share) for name, share in zip(names, shares, strict=True)})

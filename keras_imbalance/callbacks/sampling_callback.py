@@ -17,7 +17,7 @@ class SamplingCallback(ResumableCallback):
     """Base of the callbacks that set the target of `sampler`.
 
     When training ends, the target is again what it was before. After a fit that was broken off, as by an interrupted cell, it
-    is put back when the next fit with such a callback begins. The history is kept across a resumed run. A first epoch in
+    is put back when the next fit with such a callback begins. The history is kept across a resumed run. An epoch in
     which the sampler draws nothing is a warning: fit then trains on other data. So is an epoch that draws other shares than it
     was told. What an epoch drew is in its logs as `sampling/{class}`.
 

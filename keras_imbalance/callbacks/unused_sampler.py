@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from keras_imbalance.callbacks.ownership import claimed
+
 
 class UnusedSampler:
-    """Warns when the first epoch of a fit drew no row from the sampler that a callback changes or logs; of a copy, raises.
+    """Warns once when an epoch drew no row from the sampler that a callback changes or logs; of a copy, raises.
 
-    An epoch that was stopped tells nothing, nor does one of a single batch, which samplers do not count.
+    After the first epoch that is told only of those whose target a callback sets: they are epochs of the sampler. An epoch that
+    was stopped tells nothing, nor does one of a single batch, which samplers do not count.
 
     Args:
         callback: the callback, whose `sampler`, `params` and `model` are those of the fit.
@@ -18,27 +21,29 @@ class UnusedSampler:
     def __init__(self, callback: Any):
         self._callback = callback
         # At two moments: tf-keras may begin to draw before the epoch begins, and a resumed sampler draws what it drew before.
-        self._before: list[Any] | None = [callback.sampler.exposure]
+        self._before: list[Any] = [callback.sampler.exposure]
+        self._first, self._warned = True, False
 
     def begin_epoch(self) -> None:
         """Called when each epoch begins, after a resumed run has its state."""
-        if self._before is not None:
-            self._before.append(self._callback.sampler.exposure)
+        self._before.append(self._callback.sampler.exposure)
 
-    def end_epoch(self) -> None:
-        """Called when each epoch ends; the first one tells."""
-        before, self._before = self._before, None
+    def end_epoch(self, epoch: int, drew: bool) -> None:
+        """Called when each epoch ends, which may have trained on rows that were drawn before it began."""
+        before, self._before = self._before, [self._callback.sampler.exposure]
+        first, self._first = self._first, False
         steps = self._callback.params.get("steps", 0)
-        if before is None or self._callback.model.stop_training or (steps is not None and steps < 2):
+        if self._warned or self._callback.model.stop_training or (steps is not None and steps < 2):
             return
-        drawn = self._callback.sampler.exposure
-        if all(np.array_equal(earlier, drawn) for earlier in before):
+        tells = first or (claimed(self._callback, epoch) and not drew)
+        if tells and all(np.array_equal(earlier, self._before[0]) for earlier in before):
             if getattr(self._callback, "copied", False):
                 raise _of_a_copy(self._callback)
+            self._warned = True
             warnings.warn(
                 f"{type(self._callback).__name__} has a sampler that drew no row in this epoch, so the training "
                 "does not see it. Received: a fit on other data. Pass `dataset()` of the callback's own sampler to fit: "
-                "model.fit(sampler.dataset(), shuffle=False, ...).",
+                "model.fit(sampler.dataset(), shuffle=False, ...). A .cache() behind it would repeat one epoch for ever.",
                 stacklevel=3,
             )
 

@@ -72,6 +72,23 @@ def test_no_pipeline_over_the_own_sampler_is_a_false_alarm(net, name):
     assert fit(net, callbacks=[CALLBACKS["dynamic"](source)], epochs=3, **PIPELINES[name](source)) == []
 
 
+@pytest.mark.parametrize("name", ["progressive", "two phases"])
+def test_a_cache_that_repeats_the_first_epoch_is_noticed_once(net, name):
+    source = arrays()
+    callback = CALLBACKS[name](source)
+    with pytest.warns(UserWarning, match="drew no row in this epoch.*cache") as told:
+        net.fit(source.dataset().cache(), epochs=4, shuffle=False, callbacks=[callback], verbose=0)
+    assert len([warning for warning in told if "drew no row" in str(warning.message)]) == 1
+    assert len(source.history) == 1
+
+
+def test_fewer_steps_than_the_sampler_has_batches_are_no_false_alarm_of_a_logger():
+    source, model = arrays(), keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=[ki.PerClassF1(3)])
+    logger = ki.PerClassLogger(sampler=source)
+    assert fit(model, source.dataset().repeat(), [logger], epochs=4, steps_per_epoch=2) == []
+
+
 def test_no_epoch_of_one_batch_is_a_false_alarm(net):
     source = arrays(batch_size=96)
     assert fit(net, source.dataset(), [CALLBACKS["two phases"](source)]) == []
