@@ -13,6 +13,12 @@ CLOSE = 1e-6
 class MatchedLosses(WeakSet):
     """The losses that were given a sampler. A sampler has one, and so has whatever plans its epochs."""
 
+    def __reduce__(self) -> tuple:
+        return type(self), (list(self),)  # that of WeakSet holds what cannot be pickled
+
+    def __deepcopy__(self, memo: dict) -> "MatchedLosses":
+        return type(self)(self)
+
     def follow(self, shares: np.ndarray) -> None:
         """Adjusts every loss to the shares that are drawn from now on."""
         for loss in self:

@@ -208,7 +208,8 @@ class ArraySampler(ClassSampler):
                 arguments that Keras does not take either, and with `check_files` for images that cannot be decoded.
 
         Warns:
-            UserWarning: for a folder of a class without images, and for a class that the split leaves none to validate.
+            UserWarning: for a folder of a class without images, and for a class that the split leaves none to train or to
+                validate on.
 
         Example:
         >>> import tempfile
@@ -262,10 +263,11 @@ class ArraySampler(ClassSampler):
             return sampler(np.arange(len(files)), **asked)
         divider = seed if seed is not None else random.randrange(2**31)
         train, validate = stratified_split(ids, validation_split, divider)
-        lacking = np.setdiff1d(ids, ids[validate])
-        if len(lacking):
-            without = shown([names[i] for i in lacking])
-            warnings.warn(f"No image of {without} validates: raise `validation_split`.", stacklevel=2)
+        for rows, none, remedy in ((validate, "validates", "raise"), (train, "trains", "lower")):
+            lacking = np.setdiff1d(ids, ids[rows])
+            if len(lacking):
+                without = shown([names[i] for i in lacking])
+                warnings.warn(f"No image of {without} {none}: {remedy} `validation_split`.", stacklevel=2)
         if subset == "both":
             return sampler(train, **asked), validation(validate)
         return sampler(train, **asked) if subset == "training" else validation(validate)

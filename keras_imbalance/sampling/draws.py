@@ -125,7 +125,7 @@ class Cycles:
         self.rows = np.argsort(ids, kind="stable")
         self.sizes = counts.astype(np.int64)
         self.starts = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
-        self.seed = seed
+        self.seed = seed % 2**64  # of words that are mixed
 
     def members(self) -> list[np.ndarray]:
         """Row numbers of every class."""

@@ -1,13 +1,14 @@
 """ClassSampler: row numbers of exact batches that cover, limits on repeats, several classes a batch, shards, its table."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_imbalance import ArraySampler, ClassSampler, target_distribution
+from keras_imbalance import ArraySampler, ClassSampler, LogitAdjustedLoss, target_distribution
 
 quick = settings(max_examples=60)
 LABELS = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 25, 5]))
@@ -165,6 +166,29 @@ def test_a_state_goes_on_with_the_rows_that_would_have_come():
         np.testing.assert_array_equal(np.concatenate(list(resumed)), expected)
     np.testing.assert_array_equal(resumed.history, sampler.history)
     assert len(resumed.history) == 3
+
+
+def test_a_seed_of_any_size_is_taken():
+    seeds = [2**64 + 5, 2**128 - 1]  # secrets.randbits(128), as NumPy advises
+    drawn = [[np.concatenate(list(ClassSampler(LABELS, seed=seed))) for _ in range(2)] for seed in seeds]
+    for first, again in drawn:
+        np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(drawn[0][0], drawn[1][0])
+
+
+def test_a_pickled_sampler_draws_what_the_original_draws():
+    sampler = ClassSampler(LABELS, batch_size=7, seed=5)
+    loss = LogitAdjustedLoss(sampler)
+    list(sampler)
+    copied, its_loss = pickle.loads(pickle.dumps((sampler, loss)))
+    np.testing.assert_array_equal(np.concatenate(list(copied)), np.concatenate(list(sampler)))
+    assert len(copied.history) == 2
+    copied.target = "natural"
+    with pytest.raises(ValueError, match="`target` must give the shares that the loss is adjusted to"):
+        list(copied)
+    assert list(copied.matched_losses) == [its_loss]
+    assert list(sampler.matched_losses) == [loss]
+    assert len(list(sampler)) == len(sampler)
 
 
 def test_iterations_that_overlap_each_have_their_epoch():

@@ -281,6 +281,16 @@ def test_a_class_without_validation_images_is_named(tmp_path):
     assert validation.class_counts.tolist() == [2, 0]
 
 
+def test_a_class_without_training_images_is_named(tmp_path):
+    for name, files in (("common", 9), ("rare", 1)):
+        (tmp_path / name).mkdir()
+        for i in range(files):
+            (tmp_path / name / f"{i}.png").touch()
+    with pytest.warns(UserWarning, match=r"No image of \['rare'\] trains: lower `validation_split`"):
+        training, _ = ArraySampler.from_directory(tmp_path, validation_split=0.6, subset="both", seed=0)
+    assert training.class_counts.tolist() == [4, 0]
+
+
 BROKEN = {
     "empty.png": b"",
     "short.jpg": b"\xff",
