@@ -41,7 +41,7 @@ def test_equals_the_values_of_every_batchs_logs(rows, jit_compile, validation_fr
             str(tmp_path / "best.keras"), monitor="f1/b", mode="max", save_best_only=True
         )
         history = model.fit(
-            *rows, epochs=4, batch_size=32, validation_data=(rows[0][:50], rows[1][:50]), validation_freq=validation_freq,
+            *rows, epochs=4, batch_size=32, validation_data=(rows[0][:64], rows[1][:64]), validation_freq=validation_freq,
             callbacks=[*loggers, log, stopper, checkpoint], verbose=0, shuffle=False,
         ).history  # fmt: skip
         np.testing.assert_allclose(stopper.best, max(history["f1/c"]))
@@ -95,7 +95,7 @@ def test_keys_are_a_metrics_own_with_several_outputs_and_weighted_metrics(rows, 
         return {head: [ki.PerClassRecall(3, name=head[-1] + tail, log_classes=log_classes)] for head in labels}
 
     model = model_with(each("_recall"), outputs=2, weighted_metrics=each("_weighted"))
-    weights = np.linspace(0.1, 2, 100)
+    weights = np.linspace(0.1, 2, 96)
     history = model.fit(x, labels, sample_weight=weights, epochs=1, callbacks=[ki.PerClassLogger()], verbose=0).history
     macros = {"0_recall", "1_recall", "0_weighted", "1_weighted"}
     assert {key for key in history if "loss" not in key} == macros | {

@@ -21,8 +21,8 @@ KEYS = ["ok", "fraud_ card", "St_ Bernard"]
 @pytest.fixture(scope="module")
 def rows():
     rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1, 2], [60, 25, 15])
-    return rng.normal(size=(100, 4)).astype("float32") + labels[:, None], labels
+    labels = np.repeat([0, 1, 2], [57, 24, 15])
+    return rng.normal(size=(96, 4)).astype("float32") + labels[:, None], labels
 
 
 def softmax_model(**compiled):
