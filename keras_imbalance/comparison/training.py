@@ -1,7 +1,7 @@
 """One training: the net of one method on one split, and its probabilities of validation and test rows."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -214,7 +214,7 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     loss = run.cross_entropy() if method.loss is None else method.loss(run)
     _check_reads_logits(loss)
     callbacks = [] if method.callbacks is None else list(method.callbacks(run))
-    weights = None if method.class_weight is None else dict(method.class_weight(run))
+    weights = None if method.class_weight is None else _weights_of_classes(method.class_weight(run))
     _refuse_double_correction(run, loss, callbacks, weights)
     run.model.compile(run.optimizer, loss, jit_compile=JIT)
     options = {"epochs": run.epochs, "callbacks": callbacks, "class_weight": weights, "verbose": 0}
@@ -229,6 +229,14 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     scale = float(loss.scale) if isinstance(loss, LDAMLoss) else 1.0
     several = run.data.multi_label
     return lambda rows: probabilities_of(run.model, rows, scale, several), _output_prior(run, loss, callbacks, weights)
+
+
+def _weights_of_classes(given):
+    """What `class_weight` of a method gave, for Keras's fit."""
+    if not isinstance(given, Mapping):
+        remedy = "class_weights(run.class_counts, as_dict=True) is one."
+        raise invalid("class_weight", "give a dict from class id to weight", given, remedy)
+    return dict(given)
 
 
 def _check_reads_logits(loss):
@@ -353,7 +361,7 @@ def _acting_weights(run, loss, deferred, weights):
         return np.reshape(acting, run.class_counts.shape)
     if isinstance(loss, ClassBalancedLoss):
         return np.asarray(loss.class_weights, dtype=np.float64)
-    return 1.0 if weights is None else np.array([weights[i] for i in range(run.num_classes)])
+    return 1.0 if weights is None else np.array([weights.get(i, 1.0) for i in range(run.num_classes)])
 
 
 def _drawn_shares(run):

@@ -17,6 +17,7 @@ from keras_imbalance._core import (
     invalid,
     line_up,
     log_ratio,
+    named_ids,
     target_distribution,
     two_channels,
 )
@@ -61,13 +62,14 @@ def tradeoff_curve(
     rows that never beat "balanced".
 
     Args:
-        y_true: class ids `(N,)` or `(N, 1)`, or one-hot `(N, C)`, of rows in natural shares. Every class must have rows.
+        y_true: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names of `class_names`, of rows in natural shares. Every class
+            must have rows.
         probabilities: `(N, C)`, rows that sum to 1; of one sigmoid `(N,)` or `(N, 1)`. Axes in between are positions.
         train_prior: the class shares that the probabilities speak for, as in `correct_prior`.
         q: exponents, finite, not negative. Defaults to None, 0 to 1 by 0.05.
         sample_weight: what each row or position counts. Defaults to None, 1.
         ignore_class: label whose positions count nowhere, such as 255. Defaults to None.
-        class_names: names that a mapping may use, in the order of the class ids. Defaults to None.
+        class_names: names that `y_true` and a mapping may use, in the order of the class ids. Defaults to None.
         axis: channel axis of the probabilities. Defaults to -1.
 
     Returns:
@@ -85,7 +87,8 @@ def tradeoff_curve(
     """
     numbers = check_numbers(probabilities, "probabilities")
     rule = {"axis": check_whole(axis, "axis"), "ignore_class": check_ignored(ignore_class)}
-    labels, rows, weights = line_up(y_true, numbers, sample_weight=sample_weight, **rule)
+    truth = y_true if class_names is None else named_ids(y_true, class_names, "y_true")[0]
+    labels, rows, weights = line_up(truth, numbers, sample_weight=sample_weight, **rule)
     p = two_channels(check_probabilities(rows, given=probabilities).astype(np.float64))
     size = p.shape[-1]
     counts = np.bincount(labels.reshape(-1), weights.reshape(-1), size)

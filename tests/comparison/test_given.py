@@ -99,6 +99,16 @@ def test_a_loss_of_logits_trains():
     assert not compared(*(Method(name, loss=loss) for name, loss in losses.items())).reasons
 
 
+def test_class_weights_are_a_dict_and_1_for_a_class_without():
+    """Keras's fit counts the rows of such a class once."""
+    given = {"array": lambda run: np.ones(3), "of one class": lambda run: {2: 2.0}}
+    given["of all"] = lambda run: {0: 1.0, 1: 1.0, 2: 2.0}
+    found = compared(*(Method(name, class_weight=weights) for name, weights in given.items()))
+    assert "`class_weight` must give a dict" in found.reasons["array"]
+    for score, values in found.test["of all"].items():
+        np.testing.assert_array_equal(found.test["of one class"][score], values)
+
+
 RULES = {
     "(N, 1)": lambda p: p.argmax(axis=1)[:, None],
     "one row": lambda p: p.argmax(axis=1)[:1],

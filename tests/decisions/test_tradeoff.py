@@ -36,6 +36,12 @@ def test_the_recall_of_the_rarest_class_falls_with_q_and_that_of_the_commonest_r
     assert curve.recall[0, 2] > curve.recall[-1, 2]
 
 
+def test_labels_may_be_names_of_the_classes():
+    names = ["ok", "worn", "broken"]
+    found = tradeoff_curve(np.array(names)[LABELS], P, {"broken": 1, "ok": 1, "worn": 1}, q=Q, class_names=names)
+    np.testing.assert_array_equal(found.recall, tradeoff_curve(LABELS, P, "balanced", q=Q).recall)
+
+
 def test_one_sigmoid_masks_and_ignored_positions():
     positive, p = (LABELS > 0).astype(int), P[:, 1:].sum(axis=1)
     wanted = tradeoff_curve(positive, np.stack([1 - p, p], axis=1), "balanced", q=Q)
