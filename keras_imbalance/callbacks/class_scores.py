@@ -105,6 +105,7 @@ def class_scores(
             received="NaN",
             remedy="Stop at NaN losses with keras.callbacks.TerminateOnNaN.",
         )
+    metric.tell_wrong()
     return np.where(functional.support(counts) > 0, functional.SCORES[score](counts), np.nan)
 
 

@@ -62,8 +62,8 @@ def tradeoff_curve(
     rows that never beat "balanced".
 
     Args:
-        y_true: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names of `class_names`, of rows in natural shares. Every class
-            must have rows.
+        y_true: class ids `(N,)` or `(N, 1)`, one-hot `(N, C)`, or names of `class_names`, of rows in natural shares. Every
+            class must have rows.
         probabilities: `(N, C)`, rows that sum to 1; of one sigmoid `(N,)` or `(N, 1)`. Axes in between are positions.
         train_prior: the class shares that the probabilities speak for, as in `correct_prior`.
         q: exponents, finite, not negative. Defaults to None, 0 to 1 by 0.05.

@@ -99,14 +99,21 @@ class ClassMetric(Metric):
         self.axis = check_whole(axis, "axis")
         self.soft_labels = check_one_of(soft_labels, "soft_labels", (None, *get_args(SoftLabels)))
         self._wrong = self.add_variable((3,), "zeros", dtype="float32", name="wrong")
-        self._is_told = False
+        self._told_kinds: set[float] = set()
 
     def most_classes(self) -> int:
         """The largest number of classes whose counters can be numbered in int32."""
         return MOST_CLASSES
 
     def batch_of(
-        self, y_true: Any, y_pred: Any, sample_weight: Any, dtype: str, *, probabilities: bool = False
+        self,
+        y_true: Any,
+        y_pred: Any,
+        sample_weight: Any,
+        dtype: str,
+        *,
+        probabilities: bool = False,
+        cut_at_half: bool = False,
     ) -> Positions:
         """The positions of a batch, lined up by the label rule; what is wrong with it is kept until `tell_wrong`."""
         y_pred = ops.convert_to_tensor(y_pred)
@@ -120,6 +127,7 @@ class ClassMetric(Metric):
             axis=self.axis,
             soft_labels=self.soft_labels,
             probabilities=probabilities,
+            cut_at_half=cut_at_half,
             dtype=dtype,
             told=ops.convert_to_tensor(self._wrong),
         )
@@ -127,12 +135,10 @@ class ClassMetric(Metric):
         return batch
 
     def tell_wrong(self) -> None:
-        """Warns once of an invalid label that a compiled step counted, where its value can be read."""
-        if self._is_told:
-            return
+        """Warns once of an invalid label that a compiled step counted, and of likely logits, where values can be read."""
         wrong = concrete(ops.add(self._wrong, 0))
-        if wrong is not None and wrong[0] > 0:
-            self._is_told = True
+        if wrong is not None and wrong[0] > 0 and float(wrong[1]) not in self._told_kinds:
+            self._told_kinds.add(float(wrong[1]))
             warnings.warn(message_of(wrong, self.num_classes), stacklevel=2)
 
     def excluded(self) -> int | None:

@@ -1,5 +1,6 @@
 """What a classifier does for every class of a data set, from labels and predictions."""
 
+import warnings
 from collections.abc import Sequence, Sized
 
 import numpy as np
@@ -23,6 +24,7 @@ from keras_imbalance._core import (
 )
 from keras_imbalance.metrics import functional
 from keras_imbalance.metrics.counted_pairs import count_pairs
+from keras_imbalance.metrics.counting import UNUSED, unused_threshold
 from keras_imbalance.metrics.report import ClassificationReport
 
 
@@ -57,7 +59,8 @@ def classification_report(
             leading part of the shape of the labels. Where it is 0, labels and predictions may hold anything. Defaults to
             None, 1.
         threshold: a sigmoid above it is positive; 0 for logits. With multi_label also one a label `(C,)`, such as the `values`
-            of `tune_thresholds`. Defaults to None, 0.5 of probabilities.
+            of `tune_thresholds`. Of a softmax, which argmax decides, it is not used, with a warning. Defaults to None, 0.5 of
+            probabilities.
         multi_label: whether the channels are independent sigmoids. Defaults to False.
         ignore_class: label whose positions count nowhere, such as 255; a class that it names is in no mean over classes,
             predicted or not. Defaults to None.
@@ -202,6 +205,8 @@ def _count_predictions(truth, predicted, threshold, multi_label, rule):
             )
         threshold = 0.5
     threshold = check_threshold(threshold, channels, multi_label)
+    if channels > 1 and not multi_label and threshold not in UNUSED:
+        warnings.warn(unused_threshold(threshold, channels), stacklevel=3)
     if multi_label:
         return channels, functional.label_matrices(labels, (rows > threshold).astype(np.int64), weights=weights)
     decided = (rows > threshold).astype(np.int64) if channels == 1 else rows.argmax(axis=-1)

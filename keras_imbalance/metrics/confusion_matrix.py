@@ -1,5 +1,6 @@
 """The state that most metrics are a view of: three sums of each class, or a confusion matrix where a score needs one."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Unpack
 
@@ -10,7 +11,7 @@ from keras_imbalance._keras import compute_dtype, ops, register
 from keras_imbalance.metrics import functional
 from keras_imbalance.metrics.base import ClassMetric, MetricArguments
 from keras_imbalance.metrics.counted_pairs import MOST_OF_A_MATRIX
-from keras_imbalance.metrics.counting import add_sums, decided_classes, true_classes
+from keras_imbalance.metrics.counting import UNUSED, add_sums, decided_classes, true_classes, unused_threshold
 
 
 class CountArguments(MetricArguments, total=False):
@@ -33,7 +34,7 @@ class CountingMetric(ClassMetric):
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
         threshold: a sigmoid above it is positive; with logits pass 0. With multi_label it may hold one a class.
-            Defaults to 0.5.
+            Defaults to 0.5; scores outside [0, 1], which may be logits, are then warned of.
         top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
         **kwargs: those of `ClassMetric`: multi_label, ignore_class, name, dtype.
     """
@@ -64,7 +65,9 @@ class CountingMetric(ClassMetric):
         return MOST_OF_A_MATRIX if self.keeps_matrix else super().most_classes()
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        batch = self.batch_of(y_true, y_pred, sample_weight, self.counts.dtype)
+        batch = self.batch_of(y_true, y_pred, sample_weight, self.counts.dtype, cut_at_half=self.threshold == 0.5)
+        if batch.form != "sigmoid" and self.threshold not in UNUSED:
+            warnings.warn(unused_threshold(self.threshold, batch.predictions.shape[-1]), stacklevel=2)
         index, weights = self._cells(batch)
         self.counts.assign(add_sums(self.counts, index, weights, batch.wrong))
 

@@ -11,9 +11,11 @@ from keras_imbalance._keras import concrete, keras_mask, largest, ops, segment_s
 SoftLabels = Literal["argmax", "expected"]
 POWERS = 2.0 ** np.arange(-60, 127)
 LARGEST_SUM = 2.0**30  # of whole numbers in int32
-KINDS = ("ids", "distribution", "sigmoid", "soft", "prediction", "weight", "probability")  # what can be wrong
+# What can be wrong; and, last, what may be meant otherwise: scores outside [0, 1] that are cut at 0.5.
+KINDS = ("ids", "distribution", "sigmoid", "soft", "prediction", "weight", "probability", "logits")
 LARGEST_SHOWN = 1e38
 MOST_EXACT = 2**24  # whole numbers that float32 holds without gaps
+UNUSED = (None, 0.0, 0.5)  # thresholds that say no more than argmax does: of nothing, of logits, of probabilities
 
 
 class Positions(NamedTuple):
@@ -47,10 +49,13 @@ def positions(
     axis: int,
     soft_labels: SoftLabels | None,
     probabilities: bool,
+    cut_at_half: bool,
     dtype: str,
     told: Any,
 ) -> Positions:
     """Lines a batch up by the label rule. With `probabilities` the predictions must lie in [0, 1].
+
+    Of sigmoids that are `cut_at_half` scores outside [0, 1] are told, since they may be logits.
 
     Whether anything is wrong is asked in a few sums. What is wrong is only looked for when something seems to be; `told` holds
     what an earlier batch told, which is kept, or zeros.
@@ -70,13 +75,22 @@ def positions(
     suspicious = ops.isnan(ops.sum(aligned.predictions))  # also of inf - inf, which is looked at below
     for part in found:
         suspicious = ops.logical_or(suspicious, ops.any(part))
+    beyond = ops.any(_not_probable(aligned.predictions)) if cut_at_half and sigmoid else None
+    if beyond is not None:
+        suspicious = ops.logical_or(suspicious, beyond)
 
     def look():
         unknown = ops.any(ops.isnan(aligned.predictions))
         wrong = unknown
         for part in found:
             wrong = ops.logical_or(wrong, ops.any(part))
-        return wrong, ops.where(ops.logical_and(wrong, told[0] == 0), _told(aligned, unknown, outside), told)
+        news = ops.logical_and(wrong, ops.logical_or(told[0] == 0, told[1] == KINDS.index("logits")))
+        now = _told(aligned, unknown, outside)
+        if beyond is None:
+            return wrong, ops.where(news, now, told)
+        logits = ops.convert_to_tensor([1.0, KINDS.index("logits"), 0.0], dtype=now.dtype)
+        first = ops.logical_and(beyond, told[0] == 0)
+        return wrong, ops.where(news, now, ops.where(first, logits, told))
 
     wrong, told = shortcut(ops.logical_not(suspicious), lambda: (ops.zeros((), dtype="bool"), told), look)
     one_id = len(labels.shape) < len(aligned.predictions.shape)
@@ -121,6 +135,14 @@ def check_channels(y_pred: Any, num_classes: int, multi_label: bool, axis: int =
             received=f"num_classes={num_classes}, y_pred.shape={tuple(y_pred.shape)}, multi_label={multi_label}",
             remedy="Pass the scores of all classes, not the class decided on." if channels == 1 else "",
         )
+
+
+def unused_threshold(threshold: Any, channels: int) -> str:
+    """What is said of a threshold next to one channel a class."""
+    return (
+        f"`threshold`={threshold:g} decides nothing: of {channels} channels, one a class, the largest is taken. Independent "
+        "sigmoids need multi_label=True; of a softmax of two classes pass the probability of class 1 alone, y_pred[:, 1:]."
+    )
 
 
 def add_sums(counters: Any, index: Any, weights: Any, wrong: Any) -> Any:
@@ -224,11 +246,19 @@ def _hard(aligned: Aligned, soft_labels: SoftLabels | None) -> tuple[Any, Any]:
 
 def _outside(predictions):
     """Positions with a prediction that is no probability; raises where values can be seen."""
-    values, low, high = concrete(predictions), -ROW_SUM_TOLERANCE, 1 + ROW_SUM_TOLERANCE
-    if values is not None and ((values < low) | (values > high)).any():
-        received = str(values[(values < low) | (values > high)][0])
-        raise invalid("y_pred", "hold probabilities, in [0, 1]", received=received, remedy="Pass from_logits=True.")
-    return ops.any(ops.logical_or(predictions < low, predictions > high), axis=-1)
+    values = concrete(predictions)
+    if values is not None:
+        low, high = -ROW_SUM_TOLERANCE, 1 + ROW_SUM_TOLERANCE
+        outside = values[(values < low) | (values > high)]
+        if outside.size:
+            remedy = "Pass from_logits=True."
+            raise invalid("y_pred", "hold probabilities, in [0, 1]", received=str(outside[0]), remedy=remedy)
+    return ops.any(_not_probable(predictions), axis=-1)
+
+
+def _not_probable(predictions):
+    """Which predictions lie outside [0, 1]."""
+    return ops.logical_or(predictions < -ROW_SUM_TOLERANCE, predictions > 1 + ROW_SUM_TOLERANCE)
 
 
 def _told(aligned, unknown, outside):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from kerases import IS_TF_KERAS
 from loss_gradients import BACKEND, compiled
+from sklearn.metrics import recall_score
 
 import keras_imbalance as ki
 from keras_imbalance._keras import keras, ops
@@ -78,6 +79,39 @@ def test_average_precision_tells_logits_from_probabilities():
     update_compiled(metric, IDS, SCORES * 5 - 1)
     with pytest.warns(UserWarning, match=r"outside \[0, 1\].*from_logits=True"):
         assert np.isnan(float(metric.result()["average_precision"]))
+
+
+def test_sigmoid_scores_that_may_be_logits_are_told_and_counted_as_they_are():
+    y, logits = np.array([0, 0, 1, 1, 1, 0, 1, 1]), np.array([-3, 0.2, 0.3, 2, -1, 0.7, 0.4, 5], "float32")[:, None]
+    metric = ki.PerClassRecall(2)
+    step = (lambda of, *batch: of.update_state(*batch)) if BACKEND == "torch" else update_compiled
+    step(metric, y, logits)
+    with pytest.warns(UserWarning, match=r"outside \[0, 1\].*threshold=0.0"):
+        found = metric.result()
+    recalls = recall_score(y, logits[:, 0] > 0.5, average=None)
+    np.testing.assert_allclose([float(found[key]) for key in ("recall/0", "recall/1")], recalls)
+    if BACKEND != "torch":
+        update_compiled(metric, y + 1, logits)
+        with pytest.warns(UserWarning, match="A metric became NaN.*held 2"):
+            assert np.isnan(float(metric.result()["recall"]))
+    for told, scores in ((ki.PerClassRecall(2, threshold=0), logits), (ki.MacroF1(2), 1 / (1 + np.exp(-logits)))):
+        step(told, y, scores)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)
+            told.result()
+
+
+def test_a_threshold_next_to_one_softmax_is_told():
+    with pytest.warns(UserWarning, match=r"`threshold`=0.2 decides nothing: of 3 channels.*multi_label=True"):
+        ki.PerClassRecall(C, threshold=0.2).update_state(IDS, SCORES)
+    with pytest.warns(UserWarning, match="`threshold`=0.2 decides nothing"):
+        ki.classification_report(IDS, SCORES, threshold=0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for threshold in (0, 0.5):  # of logits and of probabilities, as argmax decides
+            ki.PerClassRecall(C, threshold=threshold).update_state(IDS, SCORES)
+        ki.PerClassRecall(C, threshold=0.2, multi_label=True).update_state(ONE_HOT, SCORES)
+        ki.PerClassRecall(2, threshold=0.2).update_state(IDS % 2, SCORES[:, 1:2])
 
 
 def test_infinite_logits_are_no_nan():
