@@ -82,6 +82,7 @@ from keras_imbalance._core._matched import (
 )
 from keras_imbalance._core._nests import (
     arrays_of,
+    labels_of,
 )
 from keras_imbalance._core._priors import (
     check_shares,
@@ -167,6 +168,7 @@ __all__ = [
     "is_text",
     "label_form",
     "label_tensor",
+    "labels_of",
     "line_up",
     "log_names",
     "log_ratio",

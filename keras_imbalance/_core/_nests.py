@@ -33,6 +33,20 @@ def arrays_of(value: Any, name: str) -> Any:
     return _one_array(value, name)
 
 
+def labels_of(y: Any, name: str) -> Any:
+    """Labels as `arrays_of` gives them; a data frame of one column of text is one array too, `(N, 1)`.
+
+    Example:
+    >>> labels_of([0, 1, 0], "y")
+    array([0, 1, 0])
+    """
+    found = arrays_of(y, name)
+    if is_frame(y) and isinstance(found, dict) and len(found) == 1:
+        (column,) = found.values()
+        return column[:, None]
+    return found
+
+
 def _one_array(value, name):
     array = check_table(value, name)
     if array.ndim == 0 or not (array.dtype.kind in NUMBERS or is_text(array)):

@@ -5,7 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import arrays_of, class_ids, invalid, is_frame, is_text, log_names, named_ids, nearest, shown
+from keras_imbalance._core import (
+    LOOKUP,
+    arrays_of,
+    class_ids,
+    invalid,
+    is_frame,
+    is_text,
+    labels_of,
+    log_names,
+    named_ids,
+    nearest,
+    shown,
+)
 from keras_imbalance._keras import as_text
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.metrics import PerClassF1, functional
@@ -125,7 +137,8 @@ def check_validation_data(data: Any, class_names: Sequence[str]) -> Any:
     """
     if isinstance(data, (tuple, list)):
         return _checked_arrays(data, class_names)
-    if isinstance(data, Iterator) or not (isinstance(data, Iterable) or hasattr(data, "__getitem__")):
+    readable = isinstance(data, Iterable) or hasattr(data, "__getitem__")
+    if isinstance(data, Iterator) or hasattr(data, "class_counts") or not readable:
         raise invalid(
             "validation_data",
             "be arrays (x, y) or batches that can be read again each epoch, such as a tf.data.Dataset",
@@ -136,7 +149,25 @@ def check_validation_data(data: Any, class_names: Sequence[str]) -> Any:
         raise invalid(
             "validation_data", "be finite", received="an infinite dataset", remedy="Limit it with `.take(batches)`."
         )
+    _check_spec(getattr(data, "element_spec", None))
     return data
+
+
+def _check_spec(spec):
+    """Raises where the elements of a dataset of TensorFlow can be seen to be no batches of rows and class ids."""
+    if spec is None:
+        return
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise _no_pairs(f"elements of {shown(spec)}")
+    labels = spec[1]
+    if getattr(labels, "shape", None) == ():
+        raise invalid("validation_data", "give batches", received="single rows", remedy="Pass dataset.batch(256).")
+    if getattr(labels, "dtype", None) == "string":
+        raise invalid("validation_data", "give class ids where it is a dataset", received="text", remedy=LOOKUP)
+
+
+def _no_pairs(received):
+    return invalid("validation_data", "yield (x, y) or (x, y, sample_weight)", received=received)
 
 
 def _checked_arrays(data, class_names):
@@ -145,10 +176,12 @@ def _checked_arrays(data, class_names):
             "validation_data", "be (x, y), (x, y, sample_weight) or a dataset", received=f"{len(data)} entries"
         )
     x, y, *weights = (_as_arrays(part) for part in data)
-    x = _with_text(x)
+    x, y = _with_text(x), labels_of(data[1], "validation_data") if is_frame(data[1]) else y
     lengths = {len(part) for part in (x, y, *weights) if hasattr(part, "shape") and len(part.shape)}
     if len(lengths) > 1:
         raise invalid("validation_data", "hold arrays of one length", received=f"lengths {sorted(lengths)}")
+    if lengths == {0}:
+        raise invalid("validation_data", "hold at least one row", received="no rows")
     if isinstance(y, np.ndarray) and is_text(y):
         y, _ = named_ids(y, class_names, "validation_data")
     if np.ndim(y) in (1, 2):
@@ -196,9 +229,7 @@ def _predicted(model, data, batch_size):
     # What is shuffled anew in each reading is read once: rows and their labels come from one batch.
     for batch in _batches(data):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-            raise invalid(
-                "validation_data", "yield (x, y) or (x, y, sample_weight)", received=f"batches of {type(batch)}"
-            )
+            raise _no_pairs(f"batches of {type(batch)}")
         x, y, *weights = (_arrays(part) for part in batch)
         yield y, model.predict_on_batch(x), weights[0] if weights else None
 

@@ -86,7 +86,7 @@ class DynamicSampling(SamplingCallback):
 
     Warns:
         UserWarning: when training begins, where no epoch follows `start_epoch`; at the end of a first epoch without validation,
-            at the end of a fit in which no epoch had scores, and at the end of a first epoch that drew nothing from this
+            at the end of a fit in which no epoch had scores, and at the end of an epoch that drew nothing from this
             sampler, as where another one's dataset is fitted.
 
     Attributes:

@@ -14,6 +14,7 @@ from keras_imbalance._core import (
     check_names,
     class_ids,
     invalid,
+    labels_of,
     looks_one_hot,
     named_ids,
     number_anew,
@@ -123,7 +124,7 @@ def data_of(
     Raises:
         ValueError: for several outputs, labels of another form, fewer than two classes, and x and y of different lengths.
     """
-    rows, given = arrays_of(x, "x"), arrays_of(y, "y")
+    rows, given = arrays_of(x, "x"), labels_of(y, "y")
     if not isinstance(given, np.ndarray):
         raise invalid("y", "hold the labels of one output", received="several outputs", remedy=ONE_OUTPUT)
     table, names = named_ids(given, check_names(class_names), "y")

@@ -16,6 +16,7 @@ from keras_imbalance._core import (
     invalid,
     is_frame,
     is_text,
+    labels_of,
     named_ids,
     nearest,
 )
@@ -38,20 +39,6 @@ BLOCK_VALUES = 1 << 20
 SMALL_IDS = 1 << 16
 BY_RAREST = "Of labels (N, L) and masks classes='rarest' takes the rarest class that a row holds."
 ONE_CLASS = "Where each row has one class leave `classes` out."
-
-
-def labels_of(y: Any, name: str) -> Any:
-    """Labels as `arrays_of` gives them; a data frame of one column of text is one array too, `(N, 1)`.
-
-    Example:
-    >>> labels_of([0, 1, 0], "y")
-    array([0, 1, 0])
-    """
-    found = arrays_of(y, name)
-    if is_frame(y) and isinstance(found, dict) and len(found) == 1:
-        (column,) = found.values()
-        return column[:, None]
-    return found
 
 
 def features_and_labels(x: Any, y: Any) -> tuple[Any, Any]:

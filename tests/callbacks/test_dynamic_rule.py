@@ -167,6 +167,10 @@ def test_the_history_goes_on_where_a_saved_state_left_off():
     assert (second.targets[2] != second.targets[1]).any()
 
 
+def rows_of(labels):
+    return tf.data.Dataset.from_tensor_slices((np.zeros((2, 1)), labels))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -191,6 +195,11 @@ def test_the_history_goes_on_where_a_saved_state_left_off():
         ({"validation_data": iter([1])}, "`validation_data` must be arrays .*read again"),
         ({"validation_data": 3}, "`validation_data` must be arrays .*read again"),
         ({"validation_data": tf.data.Dataset.range(3).repeat()}, "`validation_data` must be finite"),
+        ({"validation_data": tf.data.Dataset.range(3)}, r"`validation_data` must yield \(x, y\)"),
+        ({"validation_data": rows_of([0, 1])}, "`validation_data` must give batches.*dataset.batch"),
+        ({"validation_data": rows_of(["a", "b"]).batch(2)}, "`validation_data` must give class ids.*StringLookup"),
+        ({"validation_data": (np.zeros((0, 1)), np.zeros(0))}, "`validation_data` must hold at least one row"),
+        ({"validation_data": ArraySampler(np.zeros(2), [0, 1])}, "`validation_data` must be arrays .*read again"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -76,6 +76,7 @@ def test_frames_and_text_labels_are_taken_as_a_sampler_takes_them():
         (frame, list(np.array(names)[y]), weights),
         ({"in": frame}, y.tolist(), weights),
         ([x, frame], pandas.DataFrame(y), weights),
+        (frame, pandas.DataFrame({"state": labels}), weights),
     ):
         taken, found, kept = check_validation_data((rows, ids, given), names)
         parts = taken if isinstance(taken, list) else list(taken.values()) if isinstance(taken, dict) else [taken]

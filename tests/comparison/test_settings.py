@@ -182,6 +182,7 @@ NAMES = np.array(["worn", "ok", "broken"])  # in another order than sorted
 LABELS = {
     "text": lambda y: pd.Series(NAMES[y], index=np.arange(len(y)) + 7),
     "categories": lambda y: pd.Series(NAMES[y]).astype("category"),
+    "text frame": lambda y: pd.DataFrame({"state": NAMES[y]}),
     "one-hot": lambda y: pd.get_dummies(y),
     "(N, 1)": lambda y: y[:, None].astype("float32"),
     "ids": lambda y: y,
@@ -193,7 +194,7 @@ def test_the_code_takes_rows_and_labels_as_they_were_given(labels, monkeypatch):
     untrained(monkeypatch)
     x, y = drawn((220, 60, 40), 0)
     parts = np.split(np.arange(len(y)), [220])
-    ids = {"text": np.argsort(np.argsort(NAMES))[y], "categories": np.argsort(np.argsort(NAMES))[y]}.get(labels, y)
+    ids = np.argsort(np.argsort(NAMES))[y] if labels in ("text", "categories", "text frame") else y
     decided = []
     for rows, own in ((x, ids), (pd.DataFrame({"width": x[:, 0]}), LABELS[labels](y))):
         options = {"methods": [PLAIN], "class_names": None, "splits": 1, "epochs": 1, "batch_size": 8, "verbose": 0}

@@ -50,6 +50,20 @@ def test_a_series_of_text_is_predicted_as_it_is_trained_on():
     np.testing.assert_allclose(bagging.predict_proba(text), bagging.predict_proba(text.tolist()), atol=1e-6)
 
 
+def test_labels_in_a_frame_of_one_column_are_those_of_the_column():
+    words = pd.Series(np.array(["worn", "ok"])[Y])
+    features = np.eye(3, dtype="float32")[TOWN]
+
+    def build():
+        net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, "sigmoid")])
+        net.compile("sgd", "binary_crossentropy", run_eagerly=True)
+        return net
+
+    column, frame = (bag(build).fit(features, y, batch_size=10, verbose=0) for y in (words, words.to_frame("state")))
+    assert_same_weights(weights_of(frame), weights_of(column), rtol=0)
+    np.testing.assert_array_equal(frame.classes_, ["ok", "worn"])
+
+
 def test_a_frame_with_a_column_of_text_is_a_dict_of_inputs():
     frame = pd.DataFrame({"town": np.array(TOWNS)[TOWN], "age": AGE})
 
