@@ -27,7 +27,7 @@ from keras_imbalance.comparison.schedule import Clock, better_half, carry_out, j
 from keras_imbalance.comparison.scores import METRICS, score
 from keras_imbalance.comparison.splits import GIVEN, check_sklearn, given_data, make_splits
 from keras_imbalance.comparison.store import Store, about
-from keras_imbalance.comparison.training import Task, built, check_anew, check_logits, head_of, position_of
+from keras_imbalance.comparison.training import Task, a_few, built, check_anew, check_logits, head_of, position_of
 
 
 def compare_methods(
@@ -158,7 +158,7 @@ def compare_methods(
     keras.utils.set_random_seed(seed)
     first = take(data.x, rows[0].train)
     model, optimizer = built(build_model, first)
-    check_logits(model, take(data.x, rows[0].train[:8]), data)
+    check_logits(model, a_few(first), data)
     check_anew((model, optimizer), built(build_model, first))
     head = position_of(model, getattr(head, "name", head))
     tasks = [

@@ -28,6 +28,7 @@ from keras_imbalance.losses import ClassBalancedLoss, LDAMLoss, LogitAdjustedLos
 
 EMA_MOMENTUM = 0.98
 PREDICTED = 1024  # rows at a time
+TRIED = 8  # rows, before any training
 MOST_VALUES = 2**22  # at a time, of rows of many values, such as images
 CLOSE = 1e-3
 # On CPU compiling a small step with XLA takes longer than it saves; JAX is slow without.
@@ -164,6 +165,8 @@ def check_logits(model: Any, x: Any, data: Data) -> None:
         )
         raise invalid("build_model", "give a net that takes rows of x", received=str(error), remedy=remedy) from error
     _check_shape(outputs, data)
+    if np.isnan(outputs).any():
+        raise invalid("build_model", "give logits that are numbers", received=f"NaN, before any training{_gaps(x)}")
     activation = getattr(getattr(model.layers[-1], "activation", None), "__name__", "")
     sums_to_one = outputs.shape[-1] > 1 and (outputs >= 0).all() and np.allclose(outputs.sum(axis=-1), 1, atol=1e-3)
     if activation in ("softmax", "sigmoid") or sums_to_one:
@@ -181,6 +184,16 @@ def _check_shape(outputs, data):
     if outputs.shape not in expected:
         shape = ", ".join(["N", *map(str, expected[-1][1:])])
         raise invalid("build_model", f"give logits of shape ({shape})", received=f"outputs of shape {outputs.shape}")
+
+
+def a_few(x: Any) -> Any:
+    """Some of these rows to try a net on, such with gaps among them."""
+    leaves = [np.asarray(leaf) for leaf in tree.flatten(x)]
+    gaps = np.zeros(len(leaves[0]), bool)
+    for leaf in leaves:
+        if leaf.dtype.kind == "f":
+            gaps |= np.isnan(leaf).reshape(len(leaf), -1).any(axis=1)
+    return take(x, np.union1d(np.arange(min(TRIED, len(gaps))), np.flatnonzero(gaps)[:TRIED]))
 
 
 def position_of(model: Any, head: Any) -> int | None:

@@ -424,17 +424,21 @@ def test_rows_of_the_right_probabilities_are_calibrated():
 
 def test_gaps_in_the_features_are_named_where_a_net_gives_nan():
     x, y = drawn(COUNTS, 0)
-    x[:50] = np.nan
+    x[-50:] = np.nan
 
     def gives_nan(run):
         return lambda rows: np.full((len(rows), 3), np.nan), run.prior
 
-    def of_columns(columns):
+    def of_columns(columns, fill=keras.ops.nan_to_num):
         inputs = {name: keras.Input((1,), name=name) for name in columns}
-        return keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Concatenate()(list(inputs.values()))))
+        joined = fill(keras.layers.Concatenate()(list(inputs.values())))
+        return keras.Model(inputs, keras.layers.Dense(3)(joined))
 
-    methods = [Method("plain", train=gives_nan)]
-    found = compare_methods(
-        of_columns, {"age": x, "sex": np.ones_like(x)}, y, methods=methods, splits=1, epochs=1, verbose=0
-    )
+    columns = {"age": x, "sex": np.ones_like(x)}
+    options = {"methods": [Method("plain", train=gives_nan)], "splits": 1, "epochs": 1, "verbose": 0}
+    found = compare_methods(of_columns, columns, y, **options)
     assert "NaN or infinite; x holds NaN in ['age'], which the net must fill" in found.reasons["plain"]
+    with pytest.raises(
+        ValueError, match=r"NaN, before any training; x holds NaN in \['age'\], which the net must fill"
+    ):
+        compare_methods(lambda rows: of_columns(rows, lambda joined: joined), columns, y, **options)
