@@ -91,7 +91,6 @@ from keras_imbalance._keras._optimizers import (
     parts,
     separate_averages,
     set_learning_rates,
-    steps_taken,
 )
 from keras_imbalance._keras._phase_optimizers import build_parts, phase_optimizers, same_optimizer
 from keras_imbalance._keras._tensorflow import as_text, tensorflow
@@ -204,7 +203,6 @@ __all__ = [
     "snake_case",
     "start_at",
     "state_variables",
-    "steps_taken",
     "swaps_between_epochs",
     "takes_class_ids",
     "takes_one_hot",

@@ -1,4 +1,4 @@
-"""An optimizer's parts, its learning rates, its moving averages, and how far it is."""
+"""An optimizer's parts, its learning rates and its moving averages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,11 +52,6 @@ def set_learning_rates(optimizer: Any, rates: Sequence[float]) -> None:
 def is_built(optimizer: Any) -> bool:
     """Whether the optimizer has made its slots, or makes them without being asked to."""
     return bool(getattr(optimizer, "built", False) or getattr(optimizer, "_built", False) or on_demand(optimizer))
-
-
-def steps_taken(optimizer: Any) -> int:
-    """How many steps the optimizer has taken."""
-    return int(learners(optimizer)[0].iterations.numpy())
 
 
 def separate_averages(optimizer: Any) -> None:

@@ -216,6 +216,8 @@ def forms_of(x: Any, y: Any, data: Data) -> dict[str, str]:
         if is_frame(x):
             columns = f"{{column: np.asarray({rows}[column]) for column in {rows}}}"
             forms[rows] = columns if isinstance(data.x, dict) else f'{rows}.to_numpy("{data.x.dtype}")'
+        elif isinstance(data.x, np.ndarray) and is_text(data.x):
+            forms[rows] = f"np.asarray({rows}, dtype=object)"
         if not kept:
             numbers = f'np.asarray({ids}, dtype="int32")'
             if is_text(labels):

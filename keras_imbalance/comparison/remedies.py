@@ -9,7 +9,7 @@ from keras_imbalance._keras import learning_rates, tree
 from keras_imbalance.callbacks import ClassifierRetraining, DeferredReweighting, DynamicSampling, TwoPhaseLearning
 from keras_imbalance.comparison.method import Run
 from keras_imbalance.comparison.scores import parts_with
-from keras_imbalance.comparison.training import ends_in_head
+from keras_imbalance.comparison.training import ends_in_head, with_text
 from keras_imbalance.decisions import correct_prior, minimum_cost_decision, tune_macro_f1, tune_thresholds
 from keras_imbalance.estimators import BalancedBagging
 from keras_imbalance.losses import AsymmetricLoss, ClassBalancedLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss
@@ -194,7 +194,7 @@ def bagging(run: Run) -> tuple:
         return model
 
     ensemble = BalancedBagging(member, num_members=MEMBERS, seed=run.seed, from_logits=True)
-    ensemble.fit(run.x, run.y, batch_size=run.batch_size, epochs=member_epochs(run), verbose=0)
+    ensemble.fit(with_text(run.x), run.y, batch_size=run.batch_size, epochs=member_epochs(run), verbose=0)
 
     def predict(x):
         p = ensemble.predict_proba(x).astype(np.float64)

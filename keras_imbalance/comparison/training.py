@@ -17,7 +17,6 @@ from keras_imbalance._keras import (
     keras,
     loss_argument,
     ops,
-    steps_taken,
     tree,
 )
 from keras_imbalance.callbacks import DeferredReweighting
@@ -230,13 +229,14 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     weights = None if method.class_weight is None else _weights_of_classes(method.class_weight(run))
     _refuse_double_correction(run, loss, callbacks, weights)
     run.model.compile(run.optimizer, loss, jit_compile=JIT)
-    options = {"epochs": run.epochs, "callbacks": callbacks, "class_weight": weights, "verbose": 0}
+    counted = Batches()
+    options = {"epochs": run.epochs, "callbacks": [*callbacks, counted], "class_weight": weights, "verbose": 0}
     if run.sampler is None:
-        run.model.fit(x, y, batch_size=run.batch_size, **options)
+        run.model.fit(with_text(x), y, batch_size=run.batch_size, **options)
     else:
         batches = run.sampler.dataset() if keras.backend.backend() == "tensorflow" else run.sampler.py_dataset()
         run.model.fit(batches, shuffle=False, **options)
-    taken = steps_of(run.model)
+    taken = len(counted.trained)
     if taken != run.steps:
         raise ValueError(f"every method must take {run.steps} steps, and this one took {taken}")
     scale = float(loss.scale) if isinstance(loss, LDAMLoss) else 1.0
@@ -260,9 +260,22 @@ def _check_reads_logits(loss):
         raise ValueError(f"the net gives logits, and {name} reads probabilities; give a loss with from_logits=True")
 
 
-def steps_of(model: Any) -> int:
-    """How many steps the optimizer of a model has taken."""
-    return steps_taken(model.optimizer)
+class Batches(keras.callbacks.Callback):
+    """The batches that a fit has trained on: optimizers count those that they accumulate, or skip, in ways of their own."""
+
+    async_safe = True  # Keras may call it from another thread
+
+    def __init__(self):
+        super().__init__()
+        self.trained: list[int] = []
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.trained.append(batch)
+
+
+def with_text(x: Any) -> Any:
+    """A nest of arrays with text as `fit` takes it: objects, and no letters of fixed number."""
+    return tree.map_structure(lambda leaf: leaf.astype(object) if leaf.dtype.kind in "US" else leaf, x)
 
 
 def outputs_of(model: Any, x: Any) -> np.ndarray:

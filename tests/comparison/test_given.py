@@ -5,7 +5,7 @@ import pytest
 from kerases import keras_3_only
 from planted import PLAIN, bayes, drawn, net
 
-from keras_imbalance import ClassBalancedLoss, Comparison, FocalLoss, Method, compare_methods
+from keras_imbalance import ClassBalancedLoss, Comparison, FocalLoss, Method, compare_methods, layerwise_optimizer
 from keras_imbalance._core import columns_of
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.code import code_of
@@ -97,6 +97,45 @@ def test_a_loss_of_logits_trains():
         "own": lambda run: lambda y, logits: keras.ops.mean(logits**2, axis=-1),
     }
     assert not compared(*(Method(name, loss=loss) for name, loss in losses.items())).reasons
+
+
+@pytest.mark.parametrize("kind", ["accumulates", "one a layer", "skips"])
+def test_what_an_optimizer_counts_is_its_own(kind):
+    """Of gradients that are accumulated, layers that are frozen, and steps that overflow, optimizers count fewer steps."""
+    x, y = drawn((90, 60, 30), 0)
+
+    def build_model(x_train):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(4), keras.layers.Dense(3)])
+        optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2 if kind == "accumulates" else None)
+        if kind == "one a layer":
+            optimizer = layerwise_optimizer(model, optimizer, {model.layers[0].name: 0.1})
+        return model, keras.optimizers.LossScaleOptimizer(optimizer, 1e38) if kind == "skips" else optimizer
+
+    options = {"methods": ["plain", "cRT"], "splits": 1, "epochs": 2, "verbose": 0}
+    assert not compare_methods(build_model, x, y, **options).reasons
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="text inside a net needs TensorFlow")
+def test_text_reaches_a_net_with_and_without_a_sampler():
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.repeat([0, 1], [70, 30]))
+
+    def build_model(texts):
+        words = keras.layers.TextVectorization(output_mode="multi_hot")
+        words.adapt(texts)
+        model = keras.Sequential([keras.Input((), dtype="string"), words, keras.layers.Dense(2)])
+        return model, keras.optimizers.SGD(1.0)
+
+    options = {
+        "methods": ["plain", "matched pair", "bagging"],
+        "splits": 1,
+        "epochs": 10,
+        "batch_size": 10,
+        "verbose": 0,
+    }
+    found = compare_methods(build_model, np.array(["all is well", "down again"])[y], y, **options)
+    assert not found.reasons
+    assert found.test["plain"]["macro_recall"] == 1
 
 
 def test_class_weights_are_a_dict_and_1_for_a_class_without():

@@ -213,5 +213,7 @@ def test_the_code_takes_a_frame_with_text_as_the_net_does():
     frame, y = pd.DataFrame({"age": [1.0, 2.0, 3.0], "sex": ["f", "m", "f"]}), np.array([0, 1, 0])
     forms = forms_of(frame, y, data_of(frame, y))
     assert list(forms) == ["x_train", "x_validation"]
+    text = forms_of(np.array(["a b", "c"]), y[:2], data_of(np.array(["a b", "c"]), y[:2]))
+    assert eval(text["x_train"], {"np": np, "x_train": np.array(["a", "b c"])}).tolist() == ["a", "b c"]
     columns = eval(forms["x_train"], {"np": np, "x_train": frame})
     assert {name: column.tolist() for name, column in columns.items()} == frame.to_dict("list")
