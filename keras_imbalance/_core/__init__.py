@@ -66,6 +66,7 @@ from keras_imbalance._core._hard_labels import (
     named_ids,
     number_anew,
     position_weights,
+    warn_of_sorted_names,
 )
 from keras_imbalance._core._labels import (
     UNIQUE,
@@ -184,6 +185,7 @@ __all__ = [
     "target_distribution",
     "text_table",
     "two_channels",
+    "warn_of_sorted_names",
     "wrapped",
     "write_atomically",
 ]

@@ -23,7 +23,13 @@ from keras_imbalance._core._checks import (
     nearest,
 )
 from keras_imbalance._core._columns import is_text
-from keras_imbalance._core._hard_labels import counted_ids, line_up, named_ids, number_anew
+from keras_imbalance._core._hard_labels import (
+    counted_ids,
+    line_up,
+    named_ids,
+    number_anew,
+    warn_of_sorted_names,
+)
 from keras_imbalance._core._priors import class_id
 from keras_imbalance._core._sources import has_passes, one_pass
 from keras_imbalance._keras import PyDataset
@@ -69,6 +75,9 @@ def count_classes(
         ValueError: when labels are not whole numbers in range or names, when there are no rows to count, or for what has no
             end: a repeated dataset, a generator, a PyDataset or loader without a length.
 
+    Warns:
+        UserWarning: for names of two classes without `class_names`, the rarer of which sorts first and so is class 0.
+
     Example:
     >>> count_classes([0, 0, 2, 0], num_classes=4)
     array([3, 0, 1, 0])
@@ -88,6 +97,8 @@ def count_classes(
     if isinstance(labels, PyDataset) or has_passes(labels):
         return _count_source(labels, names, rule)
     table, found = named_ids(labels, names)
+    if names is None and found is not None:
+        warn_of_sorted_names(table, found)
     counts = _count_of(table, rule if found is None else {**rule, "num_classes": len(found)})
     if counts.sum() == 0:
         raise invalid("labels", "hold at least one label that counts", received=f"shape {table.shape}")

@@ -1,6 +1,7 @@
 """Labels and predictions as NumPy arrays, lined up by the rule of `_labels`: for reports, decisions and samplers."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from keras_imbalance._core._checks import invalid, shown
 from keras_imbalance._core._columns import is_text
 from keras_imbalance._core._labels import OF_CLASSES, UNIQUE, channels_last, check_ids, is_ignored, label_form, spread
 
+RARER = 1 / 3  # of the rows of two classes
 BY_CLASSES = "Where a row has no single class, pass the class to sample by as `classes`."
 
 
@@ -229,6 +231,18 @@ def named_ids(
         raise invalid("class_names", f"hold every name in `{name}`, {shown(unknown)} too", names)
     positions = {label: i for i, label in enumerate(names)}
     return np.array([positions[label] for label in found.tolist()], dtype=np.int64)[ids.reshape(table.shape)], names
+
+
+def warn_of_sorted_names(ids: np.ndarray, names: Sequence[str]) -> None:
+    """Warns where the names of two classes were sorted and the rarer one came first: a sigmoid then speaks for the other."""
+    if len(names) != 2 or np.mean(ids == 0) >= RARER:
+        return
+    first, second = names
+    warnings.warn(
+        f"Names of classes are numbered as they sort: {first!r}, the rarer class, is 0, and {second!r} is 1, of which one "
+        f"sigmoid gives the probability. Pass class_names={[second, first]}, or {[first, second]} where that is meant.",
+        stacklevel=3,
+    )
 
 
 def number_anew(name: str) -> str:

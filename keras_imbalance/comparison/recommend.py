@@ -63,7 +63,8 @@ class Recommendation:
 
     Attributes:
         steps: advice, each with its source or measurement.
-        settings: code to paste, for `model`, `x_train`, `y_train`, `x_validation` and `x_new`.
+        settings: code to paste, for a `model` that gives one logit a class, also of two classes, and for `x_train`, `y_train`,
+            `x_validation` and `x_new`.
     """
 
     steps: list[Step]
@@ -139,7 +140,13 @@ def _training(counts, objective):
     """How to train, and its code."""
     ratio = counts.max() / counts.min()
     optimizer = "keras.optimizers.Adam(use_ema=True, ema_momentum=0.98)"
-    head = ["import keras", "import keras_imbalance as ki", "", "class_counts = ki.count_classes(y_train)"]
+    head = [
+        "import keras",
+        "import keras_imbalance as ki",
+        "",
+        f"# model ends in {len(counts)} logits, one a class: Dense({len(counts)}), without activation",
+        "class_counts = ki.count_classes(y_train)",
+    ]
     if ratio < EVEN:
         advice = f"Train plainly, with moving-average weights: the largest class is {ratio:.2g} times the smallest."
         code = [

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_imbalance._core import invalid
 from keras_imbalance._keras import Model, keras, value_of
+from keras_imbalance.layers.initial_bias import InitialBias
 
 HEADS = tuple(getattr(keras.layers, name) for name in ("Dense", "Conv1D", "Conv2D", "Conv3D"))
 ACTIVATIONS = ("linear", "softmax", "sigmoid")
@@ -16,7 +17,8 @@ def fold_into_head(model: Model, correction: Any) -> None:
 
     Logits z = x W + b become s z + r: the kernel is multiplied by s and the bias becomes s b + r, with r = log(true / train)
     of a `PriorCorrection` (s = 1) and s = 1 / T of a `Temperature` (r = 0). The model then gives the probabilities of
-    `correction(model outputs)`, and is saved, exported and served without this package. Calls add up, in their order.
+    `correction(model outputs)`, and is saved, exported and served without this package, once it is compiled without losses and
+    metrics of it, or loaded with compile=False. Calls add up, in their order.
 
     Args:
         model: a built Sequential or functional model of one output that ends in a Dense layer (or a convolution, for masks)
@@ -58,6 +60,10 @@ def fold_into_head(model: Model, correction: Any) -> None:
     _scale(layer.kernel, factor, 0.0)
     if layer.bias is not None:
         _scale(layer.bias, factor, summand)
+        if isinstance(layer.bias_initializer, InitialBias):
+            layer.bias_initializer = (
+                keras.initializers.Zeros()
+            )  # a class of this package in the file, of no use any more
 
 
 def _scale(variable, factor, summand):

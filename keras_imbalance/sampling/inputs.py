@@ -19,6 +19,7 @@ from keras_imbalance._core import (
     labels_of,
     named_ids,
     nearest,
+    warn_of_sorted_names,
 )
 from keras_imbalance.sampling.nests import leaves
 
@@ -120,6 +121,8 @@ def class_of_rows(
     if classes is None:
         labels, names = named_ids(y, class_names, "y") if isinstance(y, np.ndarray) else (y, class_names)
         ids = _class_of_labels(x, labels, rows, num_classes)
+        if class_names is None and names is not None:
+            warn_of_sorted_names(ids, names)
         return ids, names, np.array(labels)
     table = check_table(classes, "classes")
     if table.ndim == 0 or len(table) != rows:

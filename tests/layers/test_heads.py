@@ -61,6 +61,17 @@ def test_a_folded_model_gives_the_probabilities_of_the_layer_without_it(case, tm
     np.testing.assert_allclose(again.predict(X, verbose=0), expected, atol=1e-6)
 
 
+def test_a_folded_head_needs_no_initializer_of_this_package(tmp_path):
+    model = model_of(dense(1, "sigmoid", bias_initializer=initial_bias([95, 5])))
+    fold_into_head(model, PriorCorrection([95, 5], "balanced"))
+    expected = model.predict(X, verbose=0)
+    model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert "keras_imbalance" not in archive.read("config.json").decode()
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(X, verbose=0), expected)
+
+
 def test_logits_and_masks_are_folded_too():
     model, correction = model_of(dense(3)), PriorCorrection(COUNTS, "balanced", from_logits=True)
     expected = keras.Sequential([model, correction]).predict(X, verbose=0)

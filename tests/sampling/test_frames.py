@@ -1,5 +1,7 @@
 """Rows and labels from data frames, dicts of columns, text and masked arrays: pandas as the oracle of what a column holds."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -360,3 +362,18 @@ def test_reports_of_text_beside_probabilities():
     ):
         with pytest.raises(ValueError, match=message):
             classification_report(y_true, probabilities, class_names=names)
+
+
+@pytest.mark.parametrize(
+    "count", [count_classes, lambda labels, **names: ArraySampler(X, labels, **names).class_counts]
+)
+def test_names_of_which_the_rarer_sorts_first_are_warned_of(count):
+    """A sigmoid then speaks for the frequent class: of "fraud" and "ok" for "ok"."""
+    labels = np.where(np.arange(len(X)) < 2, "fraud", "ok")
+    with pytest.warns(UserWarning, match=r"'fraud', the rarer class, is 0.*class_names=\['ok', 'fraud'\]"):
+        assert count(labels).tolist() == [2, len(X) - 2]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert count(labels, class_names=["ok", "fraud"]).tolist() == [len(X) - 2, 2]
+        assert count(labels, class_names=["fraud", "ok"]).tolist() == [2, len(X) - 2]
+        assert count(np.where(labels == "ok", "a", "b")).tolist() == [len(X) - 2, 2]
