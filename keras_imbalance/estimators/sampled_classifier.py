@@ -127,7 +127,7 @@ class SampledClassifier(SKLearnClassifier):
             seed=self.seed,
         )
         model = self.build_model(X=X, y=labels, **(self.model_kwargs or {}))
-        _check_model(model)
+        _check_model(model, len(self.classes_))
         on_tensorflow = keras.backend.backend() == "tensorflow"
         data = sampler.dataset() if on_tensorflow else sampler.py_dataset()
         self.history_ = model.fit(data, **{"epochs": self.epochs, "shuffle": False, **options})
@@ -167,8 +167,7 @@ class SampledClassifier(SKLearnClassifier):
         X = self._checked(X, reset=False)
         outputs = np.asarray(self.model_.predict(X, batch_size=self.batch_size, verbose=0))
         if outputs.shape != (len(X), len(self.classes_)):
-            requirement = f"build a model that gives (N, {len(self.classes_)}), a channel for each class"
-            raise invalid("build_model", requirement, received=f"outputs of shape {outputs.shape}")
+            raise _wrong_outputs(outputs.shape, len(self.classes_))
         return outputs
 
     def _checked(self, X, *y, **options):
@@ -232,8 +231,14 @@ def _validate_data():
     return validate_data
 
 
-def _check_model(model):
-    """Raises unless a model is compiled with a loss that takes one-hot labels."""
+def _wrong_outputs(shape, num_classes):
+    requirement = f"build a model that gives (N, {num_classes}), a channel for each class"
+    remedy = 'End it with Dense(y.shape[1], activation="softmax").'
+    return invalid("build_model", requirement, received=f"outputs of shape {shape}", remedy=remedy)
+
+
+def _check_model(model, num_classes):
+    """Raises unless a model is compiled with a loss that takes one-hot labels, and, where it says so, gives its channels."""
     if not isinstance(model, Model) or not model.compiled or not model.loss:
         raise invalid("build_model", "return a compiled Keras model", received=repr(model))
     named = model.loss if isinstance(model.loss, str) else type(model.loss).__name__
@@ -242,3 +247,6 @@ def _check_model(model):
         raise invalid(
             "build_model", "compile a loss that takes one-hot labels", received=f"loss={named!r}", remedy=remedy
         )
+    shape = getattr(model, "output_shape", None)  # unknown before a model is built, and of subclasses
+    if isinstance(shape, tuple) and shape[1:] != (num_classes,):
+        raise _wrong_outputs(shape, num_classes)

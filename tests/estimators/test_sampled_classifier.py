@@ -220,6 +220,7 @@ def test_text_in_a_frame_is_named_and_the_way_to_numbers_told(dtype):
         ({}, {"y": np.linspace(0, 1, 60)}, "`y` must hold one class a row"),
         ({}, {"validation_data": (ROW, np.full(60, "new"))}, "`validation_data` must hold the classes of y"),
         ({"model_kwargs": {"loss": "sparse_categorical_crossentropy"}}, {}, "loss that takes one-hot labels"),
+        ({"model_kwargs": {"channels": 1, "loss": "mse"}}, {}, r"that gives \(N, 3\).*End it with Dense\(y.shape\[1\]"),
         ({"build_model": lambda X, y: None}, {}, "`build_model` must return a compiled Keras model"),
     ],
 )
@@ -235,10 +236,18 @@ def test_what_is_no_probability_is_refused_where_one_is_asked_for():
     assert estimator.predict(clusters()).shape == (60,)
     with pytest.raises(ValueError, match="a model of probabilities"):
         estimator.predict_proba(clusters() * 100)
-    with pytest.raises(ValueError, match=r"a model that gives \(N, 3\)"):
-        estimator.set_params(model_kwargs={"channels": 1, "loss": lambda y, p: p}).fit(clusters(), Y).predict(
-            clusters()
-        )
+
+
+@needs_keras_3
+def test_a_model_that_does_not_know_its_outputs_before_it_is_trained_is_refused_by_predict():
+    def build_model(X, y):
+        net = keras.Sequential([keras.layers.Dense(1)])
+        net.compile("sgd", lambda y, p: p)
+        return net
+
+    estimator = SampledClassifier(build_model, seed=0, fit_kwargs={"verbose": 0}).fit(clusters(), Y)
+    with pytest.raises(ValueError, match=r"a model that gives \(N, 3\).*Received: outputs of shape \(60, 1\)"):
+        estimator.predict(clusters())
 
 
 @pytest.mark.skipif(not IS_TF_KERAS, reason="needs TF_USE_LEGACY_KERAS=1: this process runs Keras 3")
