@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core._checks import invalid, shown
-from keras_imbalance._core._columns import frame_table, is_frame, numbers_of
+from keras_imbalance._core._columns import frame_table, is_frame, plain_values
 from keras_imbalance._core._sources import refuse_batches
 
 # arguments with one value a class
@@ -16,7 +16,7 @@ HALF_PRECISION_TOLERANCE = 1e-2  # a softmax in bfloat16 sums to 1 only so far
 
 
 def check_table(values: Any, argument: str) -> np.ndarray:
-    """`values` as an array, columns and objects that hold numbers as numbers.
+    """`values` as an array, columns and objects that hold numbers as numbers, paths as text.
 
     Raises:
         ValueError: where rows differ in length, a pandas Series is in no order of classes, values are masked or missing, or
@@ -34,7 +34,7 @@ def check_table(values: Any, argument: str) -> np.ndarray:
     if table is not None:
         return table
     try:
-        return numbers_of(np.asarray(values))
+        return plain_values(np.asarray(values))
     except ValueError:
         raise invalid(argument, "have rows of one length", values) from None
 

@@ -1,5 +1,6 @@
 """Data frames and their columns as NumPy arrays, whatever dtype pandas gives them. pandas itself is never imported."""
 
+import os
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from keras_imbalance._core._checks import invalid
 
 NUMBERS = "biufc"
+NUMERIC = (bool, int, float, np.bool_, np.integer, np.floating)
 FILL = "Drop such rows or fill them first, as by {name}.fillna(value)."
 
 
@@ -22,15 +24,18 @@ def is_text(array: np.ndarray) -> bool:
     )
 
 
-def numbers_of(array: np.ndarray) -> np.ndarray:
-    """An array of objects that are all numbers as an array of numbers; any other as it is.
+def plain_values(array: np.ndarray) -> np.ndarray:
+    """An array of objects that are all numbers, or all paths, as an array of numbers, or of text; any other as it is.
 
     Example:
-    >>> numbers_of(np.array([1, 2.5], dtype=object))
+    >>> plain_values(np.array([1, 2.5], dtype=object))
     array([1. , 2.5])
     """
-    numeric = (bool, int, float, np.bool_, np.integer, np.floating)
-    if array.dtype != object or not array.size or not all(isinstance(item, numeric) for item in array.flat):
+    if array.dtype != object or not array.size:
+        return array
+    if all(isinstance(item, os.PathLike) for item in array.flat):
+        return np.array([os.fspath(item) for item in array.flat], dtype=object).reshape(array.shape)
+    if not all(isinstance(item, NUMERIC) for item in array.flat):
         return array
     numbers = np.array(array.tolist())
     return numbers if numbers.dtype.kind in NUMBERS else array
@@ -49,7 +54,7 @@ def column_array(column: Any, name: str) -> np.ndarray:
     nullable = not isinstance(column.dtype, np.dtype)
     if nullable and column.dtype.kind == "f":
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    values = numbers_of(np.asarray(column))
+    values = plain_values(np.asarray(column))
     missing = np.flatnonzero(np.asarray(column.isna())) if nullable or values.dtype == object else np.empty(0)
     if missing.size:
         received = f"{missing.size} missing of {len(values)}, the first in row {missing[0]}"

@@ -1,6 +1,5 @@
 """Rows of random-access sources, which are read batch by batch: what has `len()` and `[int]` or `[array]`."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +93,7 @@ def rows_of(value: Any, name: str) -> Any:
         return {key: rows_of(part, f"{name}[{key!r}]") for key, part in value.items()}
     if isinstance(value, (list, tuple)) and any(map(is_source, value)):
         return tuple(rows_of(part, f"{name}[{i}]") for i, part in enumerate(value))
-    return arrays_of(_as_text(value), name)
+    return arrays_of(value, name)
 
 
 def labelled_rows(x: Any, y: Any, sample_weight: Any, classes: Any) -> tuple[Any, Any, Any]:
@@ -261,16 +260,6 @@ def _in_numpy(source):
     if hasattr(source, "with_format") and isinstance(formats, dict) and formats.get("type") is None:
         return source.with_format("numpy")
     return source
-
-
-def _as_text(value):
-    """Paths as text; anything else as it is."""
-    if not isinstance(value, (list, tuple)) and getattr(getattr(value, "dtype", None), "kind", "") != "O":
-        return value
-    items = list(value)
-    if not items or not all(isinstance(item, os.PathLike) for item in items):
-        return value
-    return np.array([os.fspath(item) for item in items], dtype=object)
 
 
 def row_specs(arrays: Any) -> Any:

@@ -1,6 +1,7 @@
 """Rows and labels from data frames, dicts of columns, text and masked arrays: pandas as the oracle of what a column holds."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -147,6 +148,15 @@ def test_no_column_is_lost_where_two_have_one_name():
         ArraySampler(frame.assign(town=TOWNS), Y)
     with pytest.raises(ValueError, match=r"`y` must name one column of `x`.*'a', the name of 2"):
         ArraySampler(frame, "a")
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame, lambda columns: (np.array(columns["file"]), columns["age"])])
+def test_paths_are_text_wherever_they_stand(make):
+    names = [f"images/{i}.png" for i in range(ROWS)]
+    x = make({"file": [Path(name) for name in names], "age": np.arange(ROWS)})
+    for batch, _ in one_epoch(ArraySampler(x, Y, batch_size=4, seed=0)):
+        file, age = batch if isinstance(batch, tuple) else (batch["file"], batch["age"])
+        np.testing.assert_array_equal(file.astype(str), np.array(names)[age])
 
 
 def test_missing_floats_stay_nan():
