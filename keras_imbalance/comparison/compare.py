@@ -150,12 +150,12 @@ def compare_methods(
     check_flag(retry_failed, "retry_failed")
     parts = dict(zip(GIVEN, (train, validation, test), strict=True))
     form = {"class_names": class_names, "multi_label": multi_label, "ignore_class": ignore_class}
-    data, rows = _rows(x, y, parts, splits, groups, seed, form)
+    data, rows = _rows(x, y, parts, splits, groups, options["seed"], form)
     chosen = methods_of(methods, data)
     _check_costs(options, data)
     options["prior_of_use"] = _prior_of_use(prior, data)
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(options["seed"])
     first = take(data.x, rows[0].train)
     model, optimizer = built(build_model, first)
     check_logits(model, a_few(first), data)

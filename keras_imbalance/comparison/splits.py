@@ -111,9 +111,7 @@ def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: f
     """
     check_number(validation, "validation", above=0, below=1)
     if groups is not None:
-        groups = np.asarray(groups)
-        if groups.shape != data.y.shape[:1]:
-            raise invalid("groups", f"hold one group for each of {len(data.y)} rows", received=f"shape {groups.shape}")
+        groups = _checked_groups(groups, len(data.y))
     every = np.arange(len(data.y))
     if isinstance(splits, (int, np.integer)):
         check_whole(splits, "splits", 1)
@@ -134,6 +132,17 @@ def make_splits(data: Data, splits: Any, groups: Any, validation: float, test: f
         _check_classes(data, split, i)
         found.append(split)
     return found
+
+
+def _checked_groups(groups, rows):
+    groups = arrays_of(groups, "groups")
+    if np.shape(groups) != (rows,):
+        raise invalid("groups", f"hold one group for each of {rows} rows", received=f"shape {np.shape(groups)}")
+    if groups.dtype.kind == "f" and np.isnan(groups).any():
+        received = f"{np.isnan(groups).sum()} missing of {rows}"
+        remedy = "Drop such rows, or give each a group of its own."
+        raise invalid("groups", "hold no missing values", received=received, remedy=remedy)
+    return groups
 
 
 def check_sklearn() -> None:

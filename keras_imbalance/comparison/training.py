@@ -110,8 +110,8 @@ def built(build_model: Callable, x: Any) -> tuple[Any, Any]:
     requirement = "give a functional or sequential model with keras.Input and one output, or (model, optimizer)"
     if not isinstance(model, Model) or not has_graph(model):
         raise invalid("build_model", requirement, received=type(model).__name__)
-    if len(model.outputs) != 1:
-        received = f"a model of {len(model.outputs)} outputs"
+    if len(model.outputs) != 1 or isinstance(graph_ends(model)[1], dict):
+        received = f"a model of {len(model.outputs)} outputs{' by name' if len(model.outputs) == 1 else ''}"
         raise invalid("build_model", requirement, received=received, remedy=ONE_OUTPUT)
     if model.compiled:
         remedy = "Leave out compile: each method has its loss. An optimizer of your own comes as (model, optimizer)."

@@ -69,6 +69,11 @@ def test_nets_that_share_what_trains_are_refused_before_any_training():
     assert list(compare_methods(on(frozen), x, y, **options).test) == ["plain"]
 
 
+def test_a_seed_may_be_a_number_of_numpy():
+    one, other = compared(seed=np.int64(3)), compared(seed=3)
+    assert one.test["plain"] == other.test["plain"]
+
+
 def test_an_optimizer_may_be_a_name():
     x, y = drawn((90, 60, 30), 0)
     options = {"methods": [PLAIN], "splits": 1, "epochs": 1, "verbose": 0}

@@ -154,6 +154,11 @@ def compiled_net(x):
     return model
 
 
+def named_output():
+    inputs = keras.Input((1,))
+    return keras.Model(inputs, {"scores": keras.layers.Dense(3)(inputs)})
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -161,6 +166,7 @@ def compiled_net(x):
         ({"build_model": compiled_net}, "not compiled"),
         ({"build_model": lambda x: keras.Sequential([keras.Input((1,)), keras.layers.Dense(4)])}, r"logits of shape \(N, 3\)"),
         ({"build_model": lambda x: "net"}, "functional or sequential model"),
+        ({"build_model": lambda x: named_output()}, "a model of 1 outputs by name"),
         ({"build_model": lambda x: keras.Sequential([keras.Input((7,)), keras.layers.Dense(3)])}, "takes rows of x"),
         ({"head": "top"}, "`head` must be one of"),
         ({"metric": "accuracy"}, "`metric` must be one of"),

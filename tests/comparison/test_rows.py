@@ -70,6 +70,8 @@ def test_given_parts_become_one_with_the_rows_of_each():
         (lambda: data_of(X[:9], Y), "`x` must have as many rows as y, 100"),
         (lambda: data_of(X, np.zeros(100, int)), "`y` must hold at least two classes"),
         (lambda: data_of(X, Y + 1), r"`y` must hold rows of every class.*none of class \[0\].*numpy.unique"),
+        (lambda: splits_of(groups=[None, *range(99)]), "`groups` must hold no missing values.*first in row 0"),
+        (lambda: splits_of(groups=[np.nan, *range(99)]), "`groups` must hold no missing values.*1 missing of 100"),
         (lambda: splits_of(0), "`splits` must be a whole number"),
         (lambda: splits_of("five"), "`splits` must be a number, a scikit-learn splitter"),
         (lambda: splits_of(test=0.9), "`test` must be a finite number"),
