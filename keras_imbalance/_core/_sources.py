@@ -40,6 +40,8 @@ def refuse_batches(values: Any, argument: str) -> None:
 def _way_to_an_array(value, argument):
     if hasattr(value, "element_spec"):
         return STREAM
+    if hasattr(value, "to_tensor"):
+        return f"A RaggedTensor is filled up by {argument}.to_tensor(); StreamSampler draws rows that stay ragged."
     if hasattr(value, "class_counts"):
         return "Counts of a sampler's rows are sampler.class_counts; its batches are those of sampler.dataset()."
     if hasattr(value, "toarray"):

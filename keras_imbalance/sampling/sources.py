@@ -9,7 +9,7 @@ import numpy as np
 from keras_imbalance._core import ENDLESS, invalid, is_text, nearest, shown
 from keras_imbalance._keras import PyDataset
 from keras_imbalance.sampling.inputs import arrays_of, labels_of
-from keras_imbalance.sampling.nests import leaves, mapped
+from keras_imbalance.sampling.nests import leaf_names, leaves, mapped
 
 PROBED = 4  # rows that are read to see what rows look like
 OWN_KINDS = (np.ndarray, list, tuple, str, bytes, range, Mapping, type)
@@ -72,7 +72,8 @@ class Source:
         parts = [leaves(item) for item in items]
         if len({len(part) for part in parts}) > 1:
             raise invalid(self.name, "give items of one form", received=shown(items[0]))
-        specs = iter([_common_spec(arrays, self.name) for arrays in zip(*parts, strict=True)])
+        names = leaf_names(items[0], self.name)
+        specs = iter([_common_spec(arrays, name) for *arrays, name in zip(*parts, names, strict=True)])
         return _rebuilt(items[0], specs)
 
 
@@ -238,11 +239,20 @@ def _common_spec(arrays, name):
     ranks = {array.ndim for array in arrays}
     if len(ranks) > 1:
         raise invalid(name, "give rows of one rank", received=f"rows of {sorted(ranks)} axes")
+    for array in arrays:
+        check_tensor(array, name)
     sizes = zip(*(array.shape for array in arrays), strict=True)
     return RowSpec(
         tuple(axis[0] if len(set(axis)) == 1 else None for axis in sizes),
         np.result_type(*{array.dtype for array in arrays}),
     )
+
+
+def check_tensor(array: np.ndarray, name: str) -> None:
+    """Raises for an array of objects that are no text, such as None: no tensor holds them."""
+    if array.dtype == object and not is_text(array):
+        remedy = "Fill or drop what is missing; the `map_fn` of `py_dataset` takes objects of any kind."
+        raise invalid(name, "give numbers or text in each row", received=shown(array.tolist()), remedy=remedy)
 
 
 def _pair(item):

@@ -12,6 +12,7 @@ from keras_imbalance._keras import tensorflow
 from keras_imbalance.sampling.feed import Feed
 from keras_imbalance.sampling.nests import leaves, mapped
 from keras_imbalance.sampling.shards import Shards
+from keras_imbalance.sampling.sources import check_tensor
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -209,7 +210,10 @@ def _fitting(array, spec, several):
     ):
         remedy = "Bring all rows to one shape before they come here."
         raise invalid("x", f"give rows of the shape {spec.shape}", received=f"a row of shape {shape}", remedy=remedy)
-    return array if spec.dtype.kind in "OUS" else array.astype(spec.dtype, copy=False)
+    if spec.dtype.kind not in "OUS":
+        return array.astype(spec.dtype, copy=False)
+    check_tensor(array, "x")
+    return array
 
 
 def _block_size(feed, shards):

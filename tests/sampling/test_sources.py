@@ -143,6 +143,17 @@ def test_a_row_that_turns_out_to_have_another_shape_is_an_error():
         list(sampler.dataset())
 
 
+def test_what_no_tensor_holds_is_named_before_training_where_the_first_rows_tell():
+    rows = datasets.Dataset.from_dict({"x": X.tolist(), "word": ["a", *[None] * 29], "y": LABELS.tolist()})
+    with pytest.raises(ValueError, match=r"`x\['word'\]` must give numbers or text in each row. Received: None"):
+        balanced(rows, "y").dataset()
+    later = datasets.Dataset.from_dict({"word": [None if i == 7 else "a" for i in range(30)], "y": LABELS.tolist()})
+    with pytest.raises(tf.errors.OpError, match="`x` must give numbers or text in each row"):
+        list(balanced(later, "y", target="natural").dataset())
+    filled = balanced(rows, "y").py_dataset(map_fn=lambda row, y: (row["x"], y, np.float32(row["word"] == "a")))
+    assert sum(len(batch[1]) for batch in filled) == 30
+
+
 BAD = [
     (lambda: balanced(X), "`y` must"),
     (lambda: balanced(Logged(), LABELS), r"`y` must be None where the items of `x` are \(x, y\).*classes=y"),
