@@ -58,7 +58,7 @@ def _unknown_monitor(monitor, missing, received, hint):
 
 
 def check_monitor(monitor: str, class_names: Sequence[str], keys: Sequence[str] | None) -> None:
-    """Raises before the first epoch where no key of the logs will be `{monitor}/{class}`.
+    """Raises before the first epoch where the logs will lack `{monitor}/{class}`, or have classes in another order.
 
     Args:
         monitor: what is read, with or without "val_".
@@ -72,10 +72,19 @@ def check_monitor(monitor: str, class_names: Sequence[str], keys: Sequence[str] 
         return
     prefix = "val_" if monitor.startswith("val_") else ""
     known = [prefix + key for key in keys]
-    missing = [key for name in log_names(class_names) or [] if (key := f"{monitor}/{name}") not in known]
+    wanted = [f"{monitor}/{name}" for name in log_names(class_names) or []]
+    missing = [key for key in wanted if key not in known]
     if missing:
         received = f"metrics that log {shown(sorted(known))}" if known else "no per-class metric compiled"
         raise _unknown_monitor(monitor, missing, received, nearest(missing[0], known))
+    found = [key for key in known if key in wanted]
+    if found != wanted:
+        raise invalid(
+            "class_names",
+            "be in one order in the metric and in the sampler, whose class ids they name",
+            received=f"{shown(found)} of the metric, {shown(list(class_names))} of the sampler",
+            remedy="Pass class_names=sampler.class_names to the metric.",
+        )
 
 
 def class_scores(

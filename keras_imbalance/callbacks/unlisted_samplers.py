@@ -19,7 +19,10 @@ class UnlistedSamplers:
     """
 
     def __init__(self, saved: Sequence[Any]):
-        others = [sampler for sampler in live_samplers() if all(sampler is not part for part in saved)]
+        draws = [
+            sampler for sampler in live_samplers() if not sampler.in_order
+        ]  # validation rows are the same each epoch
+        others = [sampler for sampler in draws if all(sampler is not part for part in saved)]
         self._before = [(sampler, sampler.exposure) for sampler in others]
 
     def end_epoch(self) -> None:

@@ -94,6 +94,7 @@ class ArraySampler(ClassSampler):
     """
 
     file_paths: list[str]  # of the images of `from_directory`, row by row
+    class_ids: np.ndarray  # of these images, int64 `(N,)`
 
     def __init__(
         self,
@@ -173,7 +174,8 @@ class ArraySampler(ClassSampler):
 
         Only images that are drawn are decoded, several at a time, to the pixels that Keras's function gives. A `map_fn` of
         `dataset` gets the decoded image. Batches are those of `dataset()`, which takes TensorFlow, on every backend. The paths
-        are `sampler.file_paths`. TensorFlow's error for a file that is broken does not name it: `check_files=True` does.
+        are `sampler.file_paths`, their classes `sampler.class_ids`. TensorFlow's error for a broken file does not name it:
+        `check_files=True` does.
 
         Args:
             directory: a folder with one folder a class; a path or text.
@@ -189,7 +191,8 @@ class ArraySampler(ClassSampler):
             validation_split: share of the images to validate on, in (0, 1): of each class alike, to within an image. Defaults
                 to None, no split.
             subset: "training"; "validation", which is drawn as it is, each image once an epoch, in the order of `file_paths`,
-                whatever `target` says; or "both", a pair of samplers. Defaults to None, for no split.
+                whatever the argument `target` says, also of a folder of its own, without a split; or "both", a pair of
+                samplers. Defaults to None: all images, to train on.
             interpolation: as in Keras. Defaults to "bilinear".
             follow_links: whether to go into folders that links point to. Defaults to False.
             crop_to_aspect_ratio: whether to cut images to the aspect ratio of `image_size` before they are resized.
@@ -208,8 +211,8 @@ class ArraySampler(ClassSampler):
                 arguments that Keras does not take either, and with `check_files` for images that cannot be decoded.
 
         Warns:
-            UserWarning: for a folder of a class without images, and for a class that the split leaves none to train or to
-                validate on.
+            UserWarning: for a folder of a class without images, for a class that the split leaves none to train or to
+                validate on, and for images of a format that is not read.
 
         Example:
         >>> import tempfile
@@ -245,8 +248,8 @@ class ArraySampler(ClassSampler):
                 seed=seed,
                 **arguments,
             )
-            made.file_paths, made._feed.images = paths, images
-            made._feed.planner.in_order = in_order
+            made.file_paths, made.class_ids, made._feed.images = paths, ids[rows].astype(np.int64), images
+            made.in_order = made._feed.planner.in_order = in_order
             return made
 
         def validation(rows):  # predictions line up with the files
@@ -260,7 +263,8 @@ class ArraySampler(ClassSampler):
             "exact": exact,
         }
         if validation_split is None:
-            return sampler(np.arange(len(files)), **asked)
+            rows = np.arange(len(files))
+            return validation(rows) if subset == "validation" else sampler(rows, **asked)
         divider = seed if seed is not None else random.randrange(2**31)
         train, validate = stratified_split(ids, validation_split, divider)
         for rows, none, remedy in ((validate, "validates", "raise"), (train, "trains", "lower")):

@@ -31,6 +31,7 @@ class LiveDistribution:
     """
 
     seed: int
+    in_order = False  # whether every epoch is each row once, in order, as validation rows are
 
     def __init__(self, class_counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
         self._counts = class_counts

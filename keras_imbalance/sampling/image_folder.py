@@ -22,6 +22,7 @@ from keras_imbalance._core import (
 from keras_imbalance._keras import keras
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+OTHER_FORMATS = (".avif", ".heic", ".jfif", ".jp2", ".tif", ".tiff", ".webp")
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 INTERPOLATIONS = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 LABEL_MODES = ("int", "categorical", "binary")
@@ -170,12 +171,16 @@ def _class_folders(folder, class_names):
 
 def _images_in(folder, follow_links):
     walked = sorted(os.walk(folder, followlinks=follow_links), key=lambda found: found[0])
-    return [
-        os.path.join(root, name)
-        for root, _, names in walked
-        for name in sorted(names)
-        if name.lower().endswith(FORMATS)
-    ]
+    files = [os.path.join(root, name) for root, _, names in walked for name in sorted(names)]
+    images = [file for file in files if file.lower().endswith(FORMATS)]
+    others = [file for file in files if file.lower().endswith(OTHER_FORMATS)]
+    if images and others:
+        warnings.warn(
+            f"{len(others)} of {len(images) + len(others)} images in {folder} are left out, such as "
+            f"{os.path.basename(others[0])}: names in {', '.join(FORMATS)} are read. Convert them.",
+            stacklevel=5,
+        )
+    return images
 
 
 def stratified_split(ids: np.ndarray, validation_split: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -206,11 +211,12 @@ def stratified_split(ids: np.ndarray, validation_split: float, seed: int) -> tup
 
 
 def check_split(validation_split: Any, subset: Any, seed: Any) -> None:
-    """Raises unless a split and a subset are given together, and a seed where two calls must divide alike."""
+    """Raises for a split without a subset, the reverse, and no seed where two calls must divide alike."""
     check_number(validation_split, "validation_split", above=0, below=1, optional=True)
     if validation_split is None:
-        if subset is not None:
-            raise invalid("subset", "be None where `validation_split` is not given", subset)
+        if subset not in (None, "validation"):
+            requirement = "be None, or 'validation' for a folder of its own, where `validation_split` is not given"
+            raise invalid("subset", requirement, subset)
         return
     check_one_of(subset, "subset", SUBSETS)
     if subset != "both" and seed is None:

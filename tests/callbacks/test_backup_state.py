@@ -4,14 +4,16 @@ import gc
 import warnings
 import weakref
 
+import numpy as np
 import pytest
 from backup_runs import Run, stopping, uninterrupted
 from phase_runs import fit, make_model, make_sampler, same
 
-from keras_imbalance import BackupAndRestore, DynamicSampling, ProgressiveSampling
+from keras_imbalance import ArraySampler, BackupAndRestore, DynamicSampling, ProgressiveSampling
 from keras_imbalance._keras import _training, keras
 from keras_imbalance.callbacks.backup_file import read_backup
 from keras_imbalance.callbacks.resumable import registered_callbacks
+from keras_imbalance.callbacks.unlisted_samplers import UnlistedSamplers
 
 
 def said(call):
@@ -123,6 +125,17 @@ def test_a_sampler_that_draws_and_is_not_saved_is_named_once(tmp_path):
     assert "`state`" in named
     assert not idle.exposure.any()
     assert not said(lambda: Run().fit(backup=[BackupAndRestore(tmp_path)], epochs=2))  # found through its callbacks
+
+
+def test_validation_rows_of_a_folder_need_no_saving(tmp_path):
+    for name in ("ok", "worn"):
+        (tmp_path / name).mkdir()
+        keras.utils.save_img(tmp_path / name / "0.png", np.zeros((4, 4, 3)), scale=False)
+    validation = ArraySampler.from_directory(tmp_path, subset="validation", image_size=4)
+    watch = UnlistedSamplers([])
+    assert [y.tolist() for _, y in validation.dataset().as_numpy_iterator()] == [[0, 1]]
+    assert validation.exposure.any()
+    assert said(watch.end_epoch) == []
 
 
 @pytest.mark.parametrize("unseen", [no_frame, pytest.param(no_such_frame, marks=pytest.mark.slow)])

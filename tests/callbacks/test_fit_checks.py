@@ -110,6 +110,12 @@ def test_a_key_that_nothing_logs_is_named_before_the_first_epoch(case):
         begin(make_model(metrics=metrics()), callbacks())
 
 
+def test_names_in_another_order_in_the_metric_are_refused():
+    """The scores of a class would set the share of another."""
+    with pytest.raises(ValueError, match=r"`class_names` must be in one order.*class_names=sampler.class_names"):
+        begin(make_model(metrics=[ki.PerClassF1(3, class_names=["worn", "ok", "gone"])]), [dynamic()])
+
+
 @pytest.mark.parametrize("case", FOUND)
 def test_a_key_that_is_or_may_be_logged_is_no_error(case):
     metrics, callbacks = FOUND[case]

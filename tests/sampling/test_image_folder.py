@@ -181,9 +181,11 @@ def test_the_split_is_stratified_and_both_is_the_two_halves(folder):
 
 
 @oracle
-@pytest.mark.parametrize("subset", ["validation", "both"])
+@pytest.mark.parametrize("subset", ["validation", "both", "a folder of its own"])
 def test_validation_images_come_in_the_order_of_their_paths_in_every_epoch(folder, subset):
     split = {"validation_split": 0.6, "seed": 5, "image_size": 4}
+    if subset == "a folder of its own":
+        split, subset = {"image_size": 4}, "validation"
     sampler = ArraySampler.from_directory(folder, subset=subset, batch_size=5, **split)
     sampler = sampler[1] if subset == "both" else sampler
     expected, _ = keras_images(folder, image_size=(4, 4))
@@ -192,6 +194,16 @@ def test_validation_images_come_in_the_order_of_their_paths_in_every_epoch(folde
         for path, image, label in zip(sampler.file_paths, images, labels, strict=True):
             np.testing.assert_allclose(image, expected[path][0], atol=1e-4)
             assert label == expected[path][1]
+    np.testing.assert_array_equal(sampler.class_ids, [expected[path][1] for path in sampler.file_paths])
+
+
+def test_images_of_a_format_that_is_not_read_are_told(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "images")
+    for name in ("a.WEBP", "b.tiff"):
+        (tmp_path / "images" / "worn" / name).write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"2 of 7 images in .*worn are left out, such as a.WEBP"):
+        sampler = ArraySampler.from_directory(tmp_path / "images")
+    assert sampler.class_counts.tolist() == list(COUNTS.values())
 
 
 def test_rows_in_order_are_divided_among_workers_and_repeated_where_asked(folder):
@@ -237,7 +249,7 @@ BAD = [
     ({"follow_links": "no"}, "`follow_links` must"),
     ({"validation_split": 1.0, "subset": "both"}, "`validation_split` must"),
     ({"validation_split": 0.2}, "`subset` must"),
-    ({"subset": "training"}, "`subset` must be None where"),
+    ({"subset": "training"}, "`subset` must be None, or 'validation'"),
     ({"validation_split": 0.2, "subset": "training"}, '`seed` must be given.*"both"'),
     ({"validation_split": 0.01, "subset": "both"}, "`validation_split` must leave an image"),
 ]
