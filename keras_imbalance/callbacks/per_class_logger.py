@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_imbalance._core import Sampler, check_sampler, invalid, shown
-from keras_imbalance._keras import compiled_metrics, metrics_of
+from keras_imbalance._keras import compiled_metrics, given_metrics, metrics_of
 from keras_imbalance.callbacks.base import ImbalanceCallback
 from keras_imbalance.callbacks.fit_checks import metrics_for
 from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
@@ -118,7 +118,8 @@ class PerClassLogger(ImbalanceCallback):
         return key.removeprefix("val_") in self._of_classes
 
     def _no_metric(self):
-        names = sorted(metric.name for metric in self.model.metrics)
+        given = given_metrics(self.model)
+        names = sorted({str(getattr(one, "name", getattr(one, "__name__", one))) for one in given} - {"loss"})
         return invalid(
             "metrics",
             f"hold a per-class metric for {type(self).__name__}",

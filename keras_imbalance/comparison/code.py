@@ -231,6 +231,7 @@ def forms_of(x: Any, y: Any, data: Data) -> dict[str, str]:
 def _of_labels(run, one_logit):
     """How losses and functions are called for such labels."""
     several, ignored = run.data.multi_label, run.data.ignore_class
+    y = "y_train" if several or run.data.one_class else "y_train[..., None]"  # ids of positions, not one-hot rows
     of_several, of_ignored = _told(several, ignored)
     loss = "BinaryCrossentropy" if one_logit or several else "SparseCategoricalCrossentropy"
     natural = "class_counts / class_counts.sum(axis=1, keepdims=True)" if several else "ki.class_prior(class_counts)"
@@ -242,7 +243,7 @@ def _of_labels(run, one_logit):
         "ignored": of_ignored,
         "loss_form": f"from_logits=True{of_several}{of_ignored}",
         "plain_loss": f"keras.losses.{loss}(from_logits=True{of_ignored})",
-        "counts": f"ki.count_classes(y_train{of_several}{of_ignored})",
+        "counts": f"ki.count_classes({y}{of_several}{of_ignored})",
         "classes": _sampled_by(run.data),
         "natural": natural,
         "drawn": _drawn(run.data),
@@ -314,7 +315,7 @@ def _drawn(data):
     several, ignored = _told(data.multi_label, data.ignore_class)
     y = "y_train" if data.multi_label else "y_train[..., None]"
     classes = "" if data.multi_label else f", num_classes={len(data.class_names)}"
-    counts = f"ki.count_classes(y_train[row_classes == i]{classes}{several}{ignored})"
+    counts = f"ki.count_classes({y}[row_classes == i]{classes}{several}{ignored})"
     return [
         f"row_classes = rarest_classes({y}{ignored})",
         "times = sampler.drawn_prior / np.maximum(np.bincount(row_classes), 1)  # each of its rows was drawn",

@@ -183,16 +183,18 @@ def _ids_of_positions(table, size, ignore_class):
         raise invalid("y", "hold a position that counts", received=f"ignore_class={ignore_class} alone")
     check_ids(counted, size, "y")
     classes = size or int(counted.max()) + 1
-    _check_all_there(counted, classes)
+    _check_all_there(counted, classes, " A label that is no class goes to `ignore_class`.")
     return table.astype(np.int32), classes
 
 
-def _check_all_there(ids, classes):
+def _check_all_there(ids, classes, more=""):
     """Raises where a class has no row at all, as where class ids begin at 1."""
     missing = np.setdiff1d(np.arange(classes), ids)
     if len(missing):
         requirement = f"hold rows of every class from 0 to {classes - 1}"
-        raise invalid("y", requirement, received=f"none of class {shown(missing.tolist())}", remedy=number_anew("y"))
+        raise invalid(
+            "y", requirement, received=f"none of class {shown(missing.tolist())}", remedy=number_anew("y") + more
+        )
 
 
 def _not_ignored(ignore_class, where):

@@ -70,6 +70,7 @@ def test_given_parts_become_one_with_the_rows_of_each():
         (lambda: data_of(X[:9], Y), "`x` must have as many rows as y, 100"),
         (lambda: data_of(X, np.zeros(100, int)), "`y` must hold at least two classes"),
         (lambda: data_of(X, Y + 1), r"`y` must hold rows of every class.*none of class \[0\].*numpy.unique"),
+        (lambda: data_of(X, Y.reshape(100, 1, 1) * [[[0, 255]]]), "`y` must hold rows of every class.*`ignore_class`"),
         (lambda: splits_of(groups=[None, *range(99)]), "`groups` must hold no missing values.*first in row 0"),
         (lambda: splits_of(groups=[np.nan, *range(99)]), "`groups` must hold no missing values.*1 missing of 100"),
         (lambda: splits_of(0), "`splits` must be a whole number"),

@@ -217,3 +217,27 @@ def test_the_code_takes_a_frame_with_text_as_the_net_does():
     assert eval(text["x_train"], {"np": np, "x_train": np.array(["a", "b c"])}).tolist() == ["a", "b c"]
     columns = eval(forms["x_train"], {"np": np, "x_train": frame})
     assert {name: column.tolist() for name, column in columns.items()} == frame.to_dict("list")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", ["plain", "balanced sampling"])
+def test_the_code_counts_the_tags_of_sequences(name, classes, monkeypatch):
+    """Where rows hold 0 and 1 alone, they look like several labels."""
+    untrained(monkeypatch)
+    rng = np.random.default_rng(0)
+    y = rng.choice(classes, size=(60, 5), p=[0.8, 0.15, 0.05][:classes] / np.sum([0.8, 0.15, 0.05][:classes]))
+    x = rng.normal(size=(60, 5, 3)).astype("float32")
+
+    def build(rows):
+        return keras.Sequential([keras.Input((5, 3)), keras.layers.Dense(classes)])
+
+    found = ki.compare_methods(build, x, y[..., None], methods=[PLAIN], splits=1, epochs=1, batch_size=8, verbose=0)
+    monkeypatch.setattr(ki.ArraySampler, "drawn_prior", property(lambda sampler: sampler.distribution), raising=False)
+    names = {"build_model": build, "x_train": x, "y_train": y[..., None], "x_validation": x}
+    exec(compile(code_of(KNOWN[name], found.context), "settings", "exec"), names)
+    np.testing.assert_array_equal(names["class_counts"], np.bincount(y.ravel()))
+    if name == "balanced sampling":  # each of its rows as often as the sampler draws it
+        rarest = np.array([min(set(row), key=np.bincount(y.ravel()).tolist().__getitem__) for row in y])
+        times = names["sampler"].distribution[rarest] / np.bincount(rarest)[rarest]
+        shares = np.array([(times[:, None] * (y == c)).sum() for c in range(classes)])
+        np.testing.assert_allclose(names["output_prior"], shares / shares.sum())
