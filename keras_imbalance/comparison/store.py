@@ -102,7 +102,7 @@ class Store:
 
 def _arguments(task):
     """What functions of a user's own may read of a run, and those of this package train without."""
-    parts = (part for part in task.method.training if part is not None)
+    parts = (part for part in task.method.training if not (part is None or hasattr(part, "fit_resample")))
     if all(str(getattr(part, "__module__", "")).startswith("keras_imbalance.") for part in parts):
         return {}
     given = {name: task.options[name] for name in ("cost_matrix", "prior_of_use")}

@@ -5,6 +5,10 @@ import numpy as np
 from keras_imbalance.metrics.counting import KINDS, LARGEST_SHOWN
 
 SEVERAL = "Several labels a row need multi_label=True, in the metrics and in the loss."
+LOGITS = (
+    "`y_pred` held values outside [0, 1], and a metric takes what is above its threshold of 0.5 for class 1. Logits need "
+    "threshold=0.0 in the metric."
+)
 FILLER = "Leave a filler label out with ignore_class={label:g}, in the metrics and in the loss, or give its rows a weight of 0."
 
 
@@ -23,8 +27,9 @@ def message_of(told: np.ndarray, num_classes: int) -> str:
     one = told[0] == 1
     kind = KINDS[int(told[1])] if one else "label"
     label = float(told[2]) if one and abs(told[2]) < LARGEST_SHOWN else float("nan")
-    said = _WORDS[kind](label, num_classes)
-    return said if kind == "logits" else f"A metric became NaN: {said}"
+    if told[1] == told[0] * KINDS.index("logits"):  # the largest index, so all who told it did
+        return LOGITS
+    return f"A metric became NaN: {_WORDS[kind](label, num_classes)}"
 
 
 def _of_ids(label, size):
@@ -77,15 +82,7 @@ def _of_probabilities(label, size):
     return "`y_pred` held values outside [0, 1]. Logits need from_logits=True, in the metric and in the loss."
 
 
-def _of_cut_logits(label, size):
-    return (
-        "`y_pred` held values outside [0, 1], and a metric takes what is above its threshold of 0.5 for class 1. Logits need "
-        "threshold=0.0 in the metric."
-    )
-
-
 _WORDS = {
-    "logits": _of_cut_logits,
     "probability": _of_probabilities,
     "ids": _of_ids,
     "distribution": _of_distributions,

@@ -10,6 +10,8 @@ from sklearn.metrics import recall_score
 
 import keras_imbalance as ki
 from keras_imbalance._keras import keras, ops
+from keras_imbalance.metrics.counting import KINDS
+from keras_imbalance.metrics.wrong_labels import message_of
 
 C = 3
 rng = np.random.default_rng(0)
@@ -99,6 +101,15 @@ def test_sigmoid_scores_that_may_be_logits_are_told_and_counted_as_they_are():
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
             told.result()
+
+
+def test_logits_that_several_replicas_tell_of_are_logits():
+    """What each tells is added up."""
+    logits, soft = (KINDS.index(kind) for kind in ("logits", "soft"))
+    assert message_of(np.array([3, 3 * logits, 0]), 2) == message_of(np.array([1, logits, 0]), 2)
+    assert message_of(np.array([2, logits + soft, 0]), 2).startswith(
+        "A metric became NaN: `y_true` held an invalid label"
+    )
 
 
 def test_a_threshold_next_to_one_softmax_is_told():
