@@ -108,6 +108,8 @@ class SampledClassifier(SKLearnClassifier):
         options = self._options(kwargs)
         check_callable(self.build_model, "build_model")
         check_whole(self.epochs, "epochs", 1)
+        if sample_weight is not None and np.ndim(sample_weight) != 1:
+            raise invalid("sample_weight", "have one weight a row, `(N,)`", received=f"shape {np.shape(sample_weight)}")
         frame = X if is_frame(X) else None  # knows the names of its columns
         X, y = self._checked(X, y)
         ids = self._learn_classes(y)

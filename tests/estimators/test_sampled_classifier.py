@@ -216,6 +216,7 @@ def test_text_in_a_frame_is_named_and_the_way_to_numbers_told(dtype):
         ({"target": "even"}, {}, "`target`"),
         ({"fit_kwargs": {"validation_split": 0.1}}, {}, "leave out `validation_split`.*validation_data"),
         ({}, {"batch_size": 3}, "leave out `batch_size`"),
+        ({}, {"sample_weight": np.ones((60, 2))}, "`sample_weight` must have one weight a row"),
         ({}, {"y": np.ones(60)}, "`y` must hold rows of at least two classes"),
         ({}, {"y": np.linspace(0, 1, 60)}, "`y` must hold one class a row"),
         ({}, {"validation_data": (ROW, np.full(60, "new"))}, "`validation_data` must hold the classes of y"),
