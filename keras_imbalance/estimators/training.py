@@ -18,6 +18,8 @@ from keras_imbalance.estimators.progress import line_of, short_logs, write_line
 from keras_imbalance.estimators.saved_members import digest, load_member, path_of, save_member
 from keras_imbalance.estimators.side_by_side import SideBySide
 
+TRIED = 7  # rows: with few of them, weights of another axis would broadcast
+
 
 @dataclass
 class Run:
@@ -43,8 +45,8 @@ class Run:
 
 
 def try_out(members: Sequence[Any], run: Run) -> None:
-    """Computes loss and metrics of two rows, so that what does not fit together shows before any training step."""
-    x, y, *weight = take(run.data, run.rows[0, :2])
+    """Computes loss and metrics of a few rows, so that what does not fit together shows before any training step."""
+    x, y, *weight = take(run.data, run.rows[0, :TRIED])
     x = tree.map_structure(ops.convert_to_tensor, x)  # a model takes no tensors of text next to arrays
     sample_weight = weight[0] if weight else None
     for member in members:
