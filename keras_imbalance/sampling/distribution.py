@@ -92,13 +92,14 @@ class LiveDistribution:
                 received="a sampler whose last epoch drew no row"
                 if history
                 else "a sampler that has drawn no epoch yet",
-                remedy="Fit on sampler.dataset() first; `distribution` says what the next epoch is to draw.",
+                remedy="Train an epoch first; `distribution` says what the next epoch is to draw.",
             )
         return history[-1] / history[-1].sum()
 
     def __repr__(self) -> str:
         # Keras shows this where a sampler is passed in the place of its dataset.
-        return f"<{type(self).__name__} of {self.num_classes} classes: pass its .dataset() to fit>"
+        use = "pass its .dataset() to fit" if hasattr(self, "dataset") else "the batch_sampler of a DataLoader"
+        return f"<{type(self).__name__} of {self.num_classes} classes: {use}>"
 
     def __iter__(self):
         raise TypeError(

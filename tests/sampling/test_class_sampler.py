@@ -204,6 +204,13 @@ def test_iterations_that_overlap_each_have_their_epoch():
     assert len(both) == 9
 
 
+def test_what_keras_shows_of_a_sampler_says_what_it_is_for():
+    assert "batch_sampler of a DataLoader" in repr(ClassSampler(LABELS))
+    sampler = ArraySampler(np.arange(90), LABELS)
+    assert ".dataset() to fit" in repr(sampler)
+    assert callable(sampler.dataset)
+
+
 def test_names_as_labels():
     names = np.array(["many", "some", "few"])[LABELS]
     sampler = ClassSampler(np.array(LABELS), class_names=["many", "some", "few"], target={"few": 0.6}, seed=0)
