@@ -70,7 +70,7 @@ def test_the_distribution_is_only_read(make):
 @BOTH
 def test_the_drawn_prior_is_what_the_last_epoch_drew(make):
     sampler = make()
-    with pytest.raises(ValueError, match=r"`drawn_prior` must.*dataset"):
+    with pytest.raises(ValueError, match=r"`drawn_prior` must be read after an epoch.*`distribution`"):
         _ = sampler.drawn_prior
     for target in ("balanced", [0.5, 0.5, 0], "natural"):
         sampler.target = target
