@@ -46,6 +46,10 @@ def plot_sampling_distribution(
     if hasattr(distributions, "history"):
         sampler = getattr(distributions, "sampler", distributions)
         class_names = sampler.class_names if class_names is None else class_names
+        if len(distributions.history) == 0:
+            received = f"{type(distributions).__name__} before its first epoch"
+            remedy = "Fit first; `summary()` of a sampler says what it will draw."
+            raise invalid("distributions", "have drawn an epoch", received=received, remedy=remedy)
         distributions = [np.asarray(drawn) / np.sum(drawn) for drawn in distributions.history]
     epochs = list(distributions) if isinstance(distributions, (Sequence, np.ndarray)) else []
     shapes = sorted({np.shape(shares) for shares in epochs})

@@ -344,6 +344,7 @@ def test_given_axes_are_drawn_into():
         (lambda: plots.plot_sampling_distribution([0.1, 0.9]), r"make a list: \[distribution\]"),
         (lambda: plots.plot_sampling_distribution("natural"), "`distributions`"),
         (lambda: plots.plot_sampling_distribution([]), "`distributions`"),
+        (lambda: plots.plot_sampling_distribution(ClassSampler([0, 1])), "before its first epoch.*Fit first"),
         (lambda: plots.plot_sampling_distribution([[0.5, 0.5], [1.0]]), "`distributions`"),
     ],
 )
