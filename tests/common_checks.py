@@ -447,12 +447,12 @@ def with_nan(predictions):
 def check_metrics_of_bad_input_in_a_graph(builds, labels, predictions):
     """Invalid labels and NaN predictions show as NaN in every metric of a compiled graph."""
     soft = one_hot(labels) * 0.9 + 0.1 / C
-    model = metric_model(builds, jit_compile=False)
     for y_true, y_pred in (
         (with_a_wrong_label(labels), predictions),
-        (labels, with_nan(predictions)),
         (soft, predictions),
+        (labels, with_nan(predictions)),
     ):
+        model = metric_model(builds, jit_compile=False)  # on JAX one that raised has lost its state
         found = {}
 
         def evaluate():
