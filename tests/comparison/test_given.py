@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kerases import keras_3_only
+from kerases import keras_3_only, needs_multi_optimizer
 from planted import PLAIN, bayes, drawn, net
 
 from keras_imbalance import ClassBalancedLoss, Comparison, FocalLoss, Method, compare_methods, layerwise_optimizer
@@ -104,7 +104,7 @@ def test_a_loss_of_logits_trains():
     assert not compared(*(Method(name, loss=loss) for name, loss in losses.items())).reasons
 
 
-@pytest.mark.parametrize("kind", ["accumulates", "one a layer", "skips"])
+@pytest.mark.parametrize("kind", ["accumulates", pytest.param("one a layer", marks=needs_multi_optimizer), "skips"])
 def test_what_an_optimizer_counts_is_its_own(kind):
     """Of gradients that are accumulated, layers that are frozen, and steps that overflow, optimizers count fewer steps."""
     x, y = drawn((90, 60, 30), 0)
