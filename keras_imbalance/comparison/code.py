@@ -9,9 +9,9 @@ import numpy as np
 from keras_imbalance._core import check_table, is_frame, is_text
 from keras_imbalance._keras import keras, learning_rates, optimizer_config
 from keras_imbalance.comparison.method import PARTS, Method, Run
+from keras_imbalance.comparison.nets import EMA_MOMENTUM, default_optimizer, head_of
 from keras_imbalance.comparison.remedies import member_epochs
 from keras_imbalance.comparison.rows import Data
-from keras_imbalance.comparison.training import EMA_MOMENTUM, default_optimizer, head_of
 
 PLACE = re.compile(r"\{(\w+)(!r)?\}")
 # What each part is called in the code.

@@ -21,13 +21,14 @@ from keras_imbalance._keras import keras, need_keras_3
 from keras_imbalance.comparison.catalogue import PLAIN, methods_of
 from keras_imbalance.comparison.code import context_of, forms_of
 from keras_imbalance.comparison.method import Method
+from keras_imbalance.comparison.nets import a_few, built, check_anew, check_logits, head_of, position_of
 from keras_imbalance.comparison.result import Comparison
 from keras_imbalance.comparison.rows import data_of, take
 from keras_imbalance.comparison.schedule import Clock, better_half, carry_out, jobs_of
 from keras_imbalance.comparison.scores import METRICS, score
 from keras_imbalance.comparison.splits import GIVEN, check_sklearn, given_data, make_splits
 from keras_imbalance.comparison.store import Store, about
-from keras_imbalance.comparison.training import Task, a_few, built, check_anew, check_logits, head_of, position_of
+from keras_imbalance.comparison.training import Task
 
 
 def compare_methods(

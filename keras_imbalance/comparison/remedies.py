@@ -8,8 +8,8 @@ from keras_imbalance._core import class_weights
 from keras_imbalance._keras import learning_rates, tree
 from keras_imbalance.callbacks import ClassifierRetraining, DeferredReweighting, DynamicSampling, TwoPhaseLearning
 from keras_imbalance.comparison.method import Run
+from keras_imbalance.comparison.nets import ends_in_head, with_text
 from keras_imbalance.comparison.scores import parts_with
-from keras_imbalance.comparison.training import ends_in_head, with_text
 from keras_imbalance.decisions import correct_prior, minimum_cost_decision, tune_macro_f1, tune_thresholds
 from keras_imbalance.estimators import BalancedBagging
 from keras_imbalance.losses import AsymmetricLoss, ClassBalancedLoss, FocalLoss, LDAMLoss, LogitAdjustedLoss

@@ -60,10 +60,10 @@ def fold_into_head(model: Model, correction: Any) -> None:
     _scale(layer.kernel, factor, 0.0)
     if layer.bias is not None:
         _scale(layer.bias, factor, summand)
-        if isinstance(layer.bias_initializer, InitialBias):
-            layer.bias_initializer = (
-                keras.initializers.Zeros()
-            )  # a class of this package in the file, of no use any more
+        if isinstance(
+            layer.bias_initializer, InitialBias
+        ):  # of no use any more, and a class of this package in the file
+            layer.bias_initializer = keras.initializers.Zeros()
 
 
 def _scale(variable, factor, summand):

@@ -9,8 +9,8 @@ from keras_imbalance import ClassBalancedLoss, Comparison, FocalLoss, Method, co
 from keras_imbalance._core import columns_of
 from keras_imbalance._keras import keras
 from keras_imbalance.comparison.code import code_of
+from keras_imbalance.comparison.nets import head_of, position_of
 from keras_imbalance.comparison.schedule import jobs_of
-from keras_imbalance.comparison.training import head_of, position_of
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
 

@@ -12,10 +12,11 @@ from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import DEFAULT, methods_of
 from keras_imbalance.comparison.code import code_of, context_of
 from keras_imbalance.comparison.method import Run
+from keras_imbalance.comparison.nets import default_optimizer
 from keras_imbalance.comparison.remedies import weighted
 from keras_imbalance.comparison.rows import data_of
 from keras_imbalance.comparison.splits import Split
-from keras_imbalance.comparison.training import default_optimizer, fitted
+from keras_imbalance.comparison.training import fitted
 
 pytestmark = keras_3_only("compare_methods needs Keras 3")
 DEFAULTS = {method.name: method for method in DEFAULT}

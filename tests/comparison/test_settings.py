@@ -16,10 +16,11 @@ from keras_imbalance._keras import keras
 from keras_imbalance.comparison.catalogue import DEFAULT, MORE
 from keras_imbalance.comparison.code import code_of, context_of, forms_of
 from keras_imbalance.comparison.method import Run
+from keras_imbalance.comparison.nets import built
 from keras_imbalance.comparison.remedies import OBJECTIVES
 from keras_imbalance.comparison.rows import data_of
 from keras_imbalance.comparison.splits import Split
-from keras_imbalance.comparison.training import _output_prior, built
+from keras_imbalance.comparison.training import _output_prior
 
 pytestmark = [
     keras_3_only("compare_methods needs Keras 3"),
