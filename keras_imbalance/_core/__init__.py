@@ -94,6 +94,7 @@ from keras_imbalance._core._sampler import (
     Sampler,
     check_sampler,
     check_target,
+    delivery_for_fit,
 )
 from keras_imbalance._core._sources import (
     ENDLESS,
@@ -162,6 +163,7 @@ __all__ = [
     "columns_of",
     "count_classes",
     "cut",
+    "delivery_for_fit",
     "invalid",
     "is_frame",
     "is_number",

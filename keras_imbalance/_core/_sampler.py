@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from keras_imbalance._core._checks import invalid
+from keras_imbalance._keras import keras
 
 
 @runtime_checkable
@@ -71,3 +72,8 @@ def check_target(sampler: Sampler, target: Any, argument: str = "target") -> Non
         raise invalid(argument, "be a target that the sampler can draw", target, str(error)) from error
     finally:
         sampler.target = before
+
+
+def delivery_for_fit() -> str:
+    """The method of an `ArraySampler` whose batches fit takes fastest: "dataset" on TensorFlow, elsewhere "py_dataset"."""
+    return "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset"

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import Sampler, check_number, check_one_of, check_whole, invalid, shown
+from keras_imbalance._core import Sampler, check_number, check_one_of, check_target, check_whole, invalid, shown
 from keras_imbalance._keras import separate_averages
 from keras_imbalance.callbacks.class_scores import check_monitor, check_validation_data, class_scores, logged_scores
 from keras_imbalance.callbacks.fit_checks import check_swap_comes_first, keys_before, warn_of_late_epoch
@@ -76,11 +76,12 @@ class DynamicSampling(SamplingCallback):
             read again each epoch. No metric has to be compiled, and the running ones are not touched. Defaults to None.
         batch_size: rows of arrays in `validation_data` that are predicted together. Defaults to None, what `predict` takes.
         threshold: for one sigmoid channel in `validation_data`, above it is class 1; 0 for logits. Defaults to 0.5.
-        verbose: 1 prints the change in a line an epoch. Defaults to 0.
+        verbose: 1 prints a line at the beginning of each epoch that draws other shares. Defaults to 0.
 
     Raises:
-        ValueError: for arguments out of range; when training begins for another callback that sets the target in the same
-            epochs, for a `monitor` that no compiled metric logs, and, with `validation_data`, for
+        ValueError: for arguments out of range, and a floor that lets scores ask for shares that the sampler refuses, as with
+            `max_repeats`, `classes_per_batch` and SMOTE of a class of one row; when training begins for another callback that
+            sets the target in the same epochs, for a `monitor` that no compiled metric logs, and, with `validation_data`, for
             SwapEMAWeights(swap_on_epoch=True) after this one; at the end of the first epoch with validation when the logs lack
             the monitored keys, when no class has a score, or when the rule gives no weights.
 
@@ -137,6 +138,7 @@ class DynamicSampling(SamplingCallback):
             raise invalid("monitor", "be None or the name of a metric", monitor)
         self.monitor = f"val_{'f1' if callable(rule) else rule}" if monitor is None else monitor
         self.floor = check_number(floor, "floor", 0, 1)
+        self._check_floor()
         self.momentum = check_number(momentum, "momentum", 0, below=1)
         self.start_epoch = check_whole(start_epoch, "start_epoch", 0)
         self.end_epoch = check_whole(end_epoch, "end_epoch", self.start_epoch + 1, optional=True)
@@ -169,9 +171,14 @@ class DynamicSampling(SamplingCallback):
 
     def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_begin(epoch, logs)
-        if self._next is not None:
-            set_target(self.sampler, self._next)
-            self._next = None
+        if self._next is None:
+            return
+        before = self.sampler.distribution
+        set_target(self.sampler, self._next)
+        self._next = None
+        if self.verbose:
+            line = describe_change(epoch, self.sampler.class_names, before, self.sampler.distribution)
+            print(f"\n{line}")  # noqa: T201, asked for by verbose
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         super().on_epoch_end(epoch, logs)
@@ -184,9 +191,6 @@ class DynamicSampling(SamplingCallback):
         before = self.sampler.distribution
         self._next = self.momentum * before + (1 - self.momentum) * self._wanted(scores, before)
         self._updates += 1
-        if self.verbose:
-            line = describe_change(epoch, self.sampler.class_names, before, self._next)
-            print(f"\n{line}")  # noqa: T201, asked for by verbose
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         super().on_train_end(logs)
@@ -206,6 +210,27 @@ class DynamicSampling(SamplingCallback):
         super().load_state_dict(state)
         self._next = None if state["next"] is None else np.asarray(state["next"], dtype=np.float64)
         self._updates = int(state["updates"])
+
+    def _drawable(self):
+        """Which classes may be drawn `(C,)`; a stream that was not read yet knows no class."""
+        counts = self.sampler.class_counts
+        return (counts > 0) | (counts.sum() == 0)
+
+    def _check_floor(self):
+        """Raises where the sampler cannot draw what scores may ask for at most: all but the floor for its rarest class."""
+        drawable = self._drawable()
+        rarest = np.argmin(np.where(drawable, self.sampler.class_counts, np.inf))
+        most = with_floor(np.eye(len(drawable))[rarest], self.floor, drawable)
+        try:
+            check_target(self.sampler, most, "floor")
+        except ValueError as error:
+            name = self.sampler.class_names[rarest]
+            raise invalid(
+                "floor",
+                f"leave shares that the sampler can draw where the scores ask for class {name} alone",
+                received=f"floor={self.floor:g}, so a share of {most[rarest]:.3g}",
+                remedy=f"Raise floor, or change the sampler: {error.__cause__}",
+            ) from error
 
     def _scores(self, logs):
         """Score of every class `(C,)`, NaN for one without; None for an epoch without validation."""
@@ -237,8 +262,7 @@ class DynamicSampling(SamplingCallback):
 
     def _wanted(self, scores, before):
         """The shares that the scores ask for; a class without a score keeps its share."""
-        counts = self.sampler.class_counts
-        drawable = (counts > 0) | (counts.sum() == 0)  # a stream that was not read yet knows no class
+        drawable = self._drawable()
         scored = drawable & ~np.isnan(scores)
         if not scored.any():
             raise invalid(

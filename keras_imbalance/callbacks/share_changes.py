@@ -10,9 +10,9 @@ def describe_change(epoch: int, class_names: list[str], before: np.ndarray, afte
 
     Example:
     >>> describe_change(0, ["ok", "worn"], np.array([0.5, 0.5]), np.array([0.25, 0.75]))
-    'Epoch 1: next class shares ok .500 -> .250, worn .500 -> .750'
+    'Epoch 1: class shares ok .500 -> .250, worn .500 -> .750'
     """
-    start = f"Epoch {epoch + 1}: next class shares "
+    start = f"Epoch {epoch + 1}: class shares "
     entries = [
         f"{_short(name)} {_share(old)} -> {_share(new)}"
         for name, old, new in zip(class_names, before, after, strict=True)

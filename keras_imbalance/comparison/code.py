@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import check_table, is_frame, is_text
-from keras_imbalance._keras import keras, learning_rates, optimizer_config
+from keras_imbalance._core import check_table, delivery_for_fit, is_frame, is_text
+from keras_imbalance._keras import learning_rates, optimizer_config
 from keras_imbalance.comparison.method import PARTS, Method, Run
 from keras_imbalance.comparison.nets import EMA_MOMENTUM, default_optimizer, head_of
 from keras_imbalance.comparison.remedies import member_epochs
@@ -200,7 +200,7 @@ def context_of(run: Run, model: Any, optimizer: Any) -> dict[str, Any]:
         "optimizer": "optimizer" if own else DEFAULT_OPTIMIZER,
         "rate_factor": ", learning_rate_factor=1.0" if learning_rates(optimizer) is None else "",
         "threshold": ", threshold=0.0" if channels == 1 else "",
-        "batches": "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset",
+        "batches": delivery_for_fit(),
         "forms": {},
         **_of_labels(run, channels == 1),
         **_of_use(run),

@@ -14,9 +14,9 @@ from keras_imbalance._core import (
     check_counts_with_empty_classes,
     check_one_of,
     check_shares,
+    delivery_for_fit,
     invalid,
 )
-from keras_imbalance._keras import keras
 
 OBJECTIVES = ("recall", "f1", "cost", "probabilities")
 EVEN = 1.5  # largest to smallest class: below it there is no imbalance to speak of
@@ -160,12 +160,11 @@ def _training(counts, objective):
         "Train a matched pair with moving-average weights: a sampler of n^.75, and LogitAdjustedLoss, which is given the "
         "sampler; use_ema=True, ema_momentum .98 to .99."
     )
-    batches = "dataset" if keras.backend.backend() == "tensorflow" else "py_dataset"
     code = [
         "sampler = ki.ArraySampler(x_train, y_train, batch_size=64, target=0.75)",
         "loss = ki.LogitAdjustedLoss(sampler, from_logits=True)",
         f"model.compile({optimizer}, loss)",
-        f"model.fit(sampler.{batches}(), shuffle=False, epochs=40)",
+        f"model.fit(sampler.{delivery_for_fit()}(), shuffle=False, epochs=40)",
         "output_prior = loss.output_prior",
     ]
     return [Step(advice, f"{FACTS['pair']} {FACTS['ema']}")], head + code

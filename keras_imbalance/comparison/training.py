@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import class_weights, invalid
+from keras_imbalance._core import class_weights, delivery_for_fit, invalid
 from keras_imbalance._keras import (
     Model,
     deterministic_ops,
@@ -102,8 +102,8 @@ def fitted(run: Run, method: Method) -> tuple[Callable, np.ndarray]:
     if run.sampler is None:
         run.model.fit(with_text(x), y, batch_size=run.batch_size, **options)
     else:
-        batches = run.sampler.dataset() if keras.backend.backend() == "tensorflow" else run.sampler.py_dataset()
-        run.model.fit(batches, shuffle=False, **options)
+        batches = getattr(run.sampler, delivery_for_fit())
+        run.model.fit(batches(), shuffle=False, **options)
     taken = len(counted.trained)
     if taken != run.steps:
         raise ValueError(f"every method must take {run.steps} steps, and this one took {taken}")

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_callable, check_whole, invalid, is_frame, shown
-from keras_imbalance._keras import Model, SKLearnClassifier, keras, need_keras_3
+from keras_imbalance._core import check_callable, check_whole, delivery_for_fit, invalid, is_frame, shown
+from keras_imbalance._keras import Model, SKLearnClassifier, need_keras_3
 from keras_imbalance.sampling import SMOTE, ArraySampler
 
 OWN = {  # arguments of fit that are the sampler's or the estimator's
@@ -130,9 +130,8 @@ class SampledClassifier(SKLearnClassifier):
         )
         model = self.build_model(X=X, y=labels, **(self.model_kwargs or {}))
         _check_model(model, len(self.classes_))
-        on_tensorflow = keras.backend.backend() == "tensorflow"
-        data = sampler.dataset() if on_tensorflow else sampler.py_dataset()
-        self.history_ = model.fit(data, **{"epochs": self.epochs, "shuffle": False, **options})
+        batches = getattr(sampler, delivery_for_fit())
+        self.history_ = model.fit(batches(), **{"epochs": self.epochs, "shuffle": False, **options})
         self.model_, self.drawn_prior_ = model, sampler.drawn_prior
         return self
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_imbalance._core import check_confusion, check_one_of, invalid
+from keras_imbalance.metrics import ClassificationReport
 from keras_imbalance.plots._axes import READABLE, check_label, given_or_new, ids_or_names, name_ticks
 from keras_imbalance.plots._scales import log_range
 
@@ -20,7 +21,7 @@ SHARES_TOO = 6  # classes whose cells have room for a second line
 
 
 def plot_confusion_matrix(
-    confusion: npt.ArrayLike,
+    confusion: npt.ArrayLike | ClassificationReport,
     *predictions: Any,
     class_names: Sequence[str] | None = None,
     normalize: Literal["true"] | None = "true",
@@ -30,9 +31,9 @@ def plot_confusion_matrix(
     """Confusion matrix: rows are the true classes, colours the share of each row, numbers the counts.
 
     Args:
-        confusion: counts `(C, C)`, such as `ConfusionMatrix.matrix()` or `ClassificationReport.confusion`.
+        confusion: a `ClassificationReport`, or counts `(C, C)`, such as `ConfusionMatrix.matrix()`.
         *predictions: none. Labels and predictions are counted first, as by `classification_report`.
-        class_names: one name a class. Defaults to the class ids.
+        class_names: one name a class. Defaults to those of the report, or the class ids.
         normalize: "true" colours by share of each true class, so that rare classes show; None by count, on a logarithmic
             scale. Defaults to "true".
         ax: matplotlib axes to draw into. Defaults to None, a new figure.
@@ -55,11 +56,14 @@ def plot_confusion_matrix(
     from matplotlib.colors import LogNorm, Normalize
 
     if predictions:
-        remedy = "Of labels and predictions: plot_confusion_matrix(classification_report(y_true, y_pred).confusion)."
+        remedy = "Of labels and predictions: plot_confusion_matrix(classification_report(y_true, y_pred))."
         received = f"{1 + len(predictions)} arguments without a name"
         raise invalid(
             "confusion", "be counts of shape (C, C), the only argument without a name", received=received, remedy=remedy
         )
+    if isinstance(confusion, ClassificationReport):
+        class_names = confusion.class_names if class_names is None else class_names
+        confusion = confusion.confusion
     counts = check_confusion(confusion)
     check_one_of(normalize, "normalize", ("true", None))
     label = check_label(label)

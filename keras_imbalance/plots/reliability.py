@@ -187,10 +187,13 @@ def _draw(ax, bins, low, colour, label):
     before = sum(line.get_marker() in MARKERS.values() and line.get_linestyle() in MARKERS for line in ax.lines)
     style = free_line_style(ax)
     heights = 0.25 * bins.rows / bins.rows.max()
-    of_rows: dict[str, Any] = {"color": "0.87", "edgecolor": "white", "label": "rows"}
-    of_rows = {"fill": False, "edgecolor": "0.5", "linestyle": style} if before else of_rows
     at_bottom = {"transform": ax.get_xaxis_transform()}
-    ax.bar(bins.edges[:-1], heights, np.diff(bins.edges), align="edge", zorder=0.5, **of_rows, **at_bottom)
+    if before:  # outlines, which can be told apart where they overlap
+        ax.stairs(heights, bins.edges, color="0.4", linestyle=style, zorder=0.6, **at_bottom)
+    else:
+        widths = np.diff(bins.edges)
+        of_rows: dict[str, Any] = {"color": "0.87", "edgecolor": "white", "label": "rows", "zorder": 0.5}
+        ax.bar(bins.edges[:-1], heights, widths, align="edge", **of_rows, **at_bottom)
     if not before:
         ax.plot([1e-30, 1], [1e-30, 1], color=REFERENCE, linestyle="--", linewidth=1, label="perfect")
     shown = bins.rows > 0

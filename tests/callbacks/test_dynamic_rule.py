@@ -9,7 +9,7 @@ from dynamic_runs import sampler_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_imbalance import ArraySampler, DynamicSampling
+from keras_imbalance import SMOTE, ArraySampler, DynamicSampling
 
 quick = settings(max_examples=60)
 some_f1 = st.lists(st.floats(0, 1), min_size=2, max_size=6)
@@ -205,3 +205,32 @@ def rows_of(labels):
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         DynamicSampling(sampler_of(), **arguments)
+
+
+REFUSED = [
+    ({"max_repeats": 2}, 0.0, 0.01),  # class 2 alone cannot fill an epoch
+    (
+        {"classes_per_batch": 2, "batch_size": 8, "target": "balanced"},
+        0.5,
+        0.75,
+    ),  # it may have half of the rows at most
+]
+
+
+@pytest.mark.parametrize(("options", "too_low", "enough"), REFUSED)
+def test_a_floor_that_lets_scores_ask_for_what_is_refused_is_an_error_before_training(options, too_low, enough):
+    sampler = sampler_of(**options)
+    with pytest.raises(ValueError, match=f"`floor` must .*class 2.*floor={too_low:g}.*{next(iter(options))}"):
+        DynamicSampling(sampler, floor=too_low)
+    dynamic = DynamicSampling(sampler, floor=enough, momentum=0)
+    np.testing.assert_array_equal(sampler.distribution, sampler_of(**options).distribution)
+    dynamic.on_epoch_end(0, {"val_f1/0": 1.0, "val_f1/1": 1.0, "val_f1/2": 0.0})
+    dynamic.on_epoch_begin(1)
+    assert sampler.distribution.argmax() == 2 or "max_repeats" in options
+
+
+def test_new_points_of_a_class_of_one_row_are_refused_before_training():
+    x, y = np.zeros((9, 1), "float32"), np.repeat([0, 1, 2], [5, 3, 1])
+    sampler = ArraySampler(x, y, smote=SMOTE(), target="natural")
+    with pytest.raises(ValueError, match=r"`floor` must .*class 2.*`smote`"):
+        DynamicSampling(sampler)
