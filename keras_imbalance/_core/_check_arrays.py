@@ -1,6 +1,7 @@
 """Checks of arguments that are arrays: one call each, which gives the array as it is used, or raises."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from keras_imbalance._core._sources import refuse_batches
 
 # arguments with one value a class
 PER_CLASS = ("alpha", "class_counts", "class_weights", "distribution", "target", "validation_counts")
+OF_CLASSES = "Of class weights take that of each row's class: class_weights[labels]."
 ROW_SUM_TOLERANCE = 1e-3
 HALF_PRECISION_TOLERANCE = 1e-2  # a softmax in bfloat16 sums to 1 only so far
 
@@ -140,6 +142,16 @@ def check_weight_values(weights: np.ndarray, name: str = "sample_weight") -> Non
             received=f"{weights[wrong][0]} in row {row}",
             remedy="Give a row that must not count a weight of 0.",
         )
+
+
+def check_weight_shape(weights: Any, labels: Any, name: str = "sample_weight") -> None:
+    """Raises for weights of rows that do not broadcast with their labels; of nests and sources it says nothing."""
+    if not (isinstance(weights, np.ndarray) and isinstance(labels, np.ndarray)):
+        return
+    of_labels = labels.shape[1 : weights.ndim]
+    if not all(size in (1, other) for size, other in zip_longest(weights.shape[1:], of_labels, fillvalue=1)):
+        received = f"shape {weights.shape} for labels of shape {labels.shape}"
+        raise invalid(name, "have one value a row or one a position", remedy=OF_CLASSES, received=received)
 
 
 def check_cost_matrix(cost_matrix: Any, name: str = "cost_matrix") -> np.ndarray:

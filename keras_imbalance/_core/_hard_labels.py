@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_imbalance._core._check_arrays import check_table, check_weight_values
+from keras_imbalance._core._check_arrays import OF_CLASSES, check_table, check_weight_values
 from keras_imbalance._core._checks import invalid, shown
 from keras_imbalance._core._columns import is_text
-from keras_imbalance._core._labels import OF_CLASSES, UNIQUE, channels_last, check_ids, is_ignored, label_form, spread
+from keras_imbalance._core._labels import UNIQUE, channels_last, check_ids, is_ignored, label_form, spread
 
 RARER = 1 / 3  # of the rows of two classes
 BY_CLASSES = "Where a row has no single class, pass the class to sample by as `classes`."

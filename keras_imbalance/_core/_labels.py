@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core._check_arrays import ROW_SUM_TOLERANCE, check_weight_values
+from keras_imbalance._core._check_arrays import OF_CLASSES, ROW_SUM_TOLERANCE, check_weight_values
 from keras_imbalance._core._checks import invalid
 from keras_imbalance._core._sources import refuse_batches
 from keras_imbalance._keras import concrete, dtype_name, ops, row_maximum, row_minimum
@@ -20,7 +20,6 @@ UNIQUE = (
     "Turn names into numbers first: ids = [names.index(name) for name in labels], with the names in the order of the "
     "channels."
 )
-OF_CLASSES = "Of class weights take that of each row's class: class_weights[labels]."
 MEANS = {"ids": "class ids", "distribution": "one-hot or distributions", "sigmoid": "values in [0, 1]"}
 
 

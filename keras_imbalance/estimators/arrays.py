@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import arrays_of, check_weight_values, invalid, is_frame, is_text, labels_of
+from keras_imbalance._core import (
+    arrays_of,
+    check_weight_shape,
+    check_weight_values,
+    invalid,
+    is_frame,
+    is_text,
+    labels_of,
+)
 from keras_imbalance._keras import floatx, text_tensor, tree
 
 __all__ = ["arrays_of", "as_fit_takes_it", "data_of", "num_rows", "rows_to_predict", "take"]
@@ -19,6 +27,7 @@ def data_of(x: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple:
     given = {"x": x, "y": y} if sample_weight is None else {"x": x, "y": y, "sample_weight": sample_weight}
     arrays = {name: (labels_of if name == "y" else arrays_of)(value, prefix + name) for name, value in given.items()}
     _check_lengths(arrays, prefix)
+    check_weight_shape(arrays.get("sample_weight"), arrays["y"], f"{prefix}sample_weight")
     for leaf in tree.flatten(arrays.get("sample_weight", ())):
         check_weight_values(leaf, f"{prefix}sample_weight")
     return tuple(arrays.values())

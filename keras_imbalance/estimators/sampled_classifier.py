@@ -6,7 +6,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_callable, check_whole, delivery_for_fit, invalid, is_frame, shown
+from keras_imbalance._core import (
+    check_callable,
+    check_weight_shape,
+    check_whole,
+    delivery_for_fit,
+    invalid,
+    is_frame,
+    shown,
+)
 from keras_imbalance._keras import Model, SKLearnClassifier, need_keras_3
 from keras_imbalance.sampling import SMOTE, ArraySampler
 
@@ -205,6 +213,8 @@ class SampledClassifier(SKLearnClassifier):
         unknown = np.setdiff1d(y, self.classes_)
         if unknown.size:
             raise invalid("validation_data", "hold the classes of y alone", received=f"{shown(unknown.tolist())} too")
+        if weight:
+            check_weight_shape(np.asarray(weight[0]), y, "validation sample_weight")
         labels = np.eye(len(self.classes_), dtype="float32")[np.searchsorted(self.classes_, y)]
         return self._checked(X, reset=False), labels, *weight
 

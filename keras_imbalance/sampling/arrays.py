@@ -119,7 +119,7 @@ class ArraySampler(ClassSampler):
             {"x": self._arrays} if isinstance(self._arrays, Source) else dict(zip(PARTS, self._arrays, strict=False))
         )
         rows = common_length(parts)
-        check_weights(parts.get("sample_weight", ()))
+        check_weights(parts.get("sample_weight", ()), labels)
         if not (smote is None or isinstance(smote, SMOTE)):
             raise invalid("smote", "be a SMOTE or None", smote, "Pass smote=SMOTE().")
         if smote is not None and any(isinstance(leaf, Source) for leaf in leaves(self._arrays)):

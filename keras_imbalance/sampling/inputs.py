@@ -10,6 +10,7 @@ from keras_imbalance._core import (
     arrays_of,
     check_names,
     check_table,
+    check_weight_shape,
     check_weight_values,
     check_whole,
     class_ids,
@@ -93,8 +94,9 @@ def _way_to_one_length(parts, lengths):
     return ""
 
 
-def check_weights(sample_weight: Any) -> None:
-    """Raises unless every weight is a finite number that is not negative."""
+def check_weights(sample_weight: Any, y: Any = None) -> None:
+    """Raises unless every weight is a finite number that is not negative, and they broadcast with y where that is an array."""
+    check_weight_shape(sample_weight, y)
     for leaf in leaves(sample_weight):
         check_weight_values(np.asarray(leaf))
 

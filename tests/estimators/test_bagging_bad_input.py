@@ -149,6 +149,12 @@ ONE = OneForAll()
             {"validation_data": (*labelled(), np.full(92, np.inf))},
             "`validation sample_weight` must hold finite weights",
         ),
+        (
+            softmax_net,
+            {},
+            {"validation_data": (*labelled(), np.ones((92, 2)))},
+            "`validation sample_weight` must have one",
+        ),
         (softmax_net, {}, {"validation_data": labelled()[0]}, r"`validation_data` must be arrays \(x, y\)"),
         (softmax_net, {}, {"y": np.zeros(92, int)}, "`y` must hold rows of each of 3 classes.*class 1, 2"),
         (
@@ -163,7 +169,7 @@ ONE = OneForAll()
         (softmax_net, {}, {"y": {"a": np.zeros(92)}}, "`classes`"),
         (softmax_net, {}, {"classes": np.zeros(5, int)}, "`classes` must hold the class of each of 92 rows"),
         (softmax_net, {}, {"x": np.zeros((92, 7))}, "must suit the models"),
-        (softmax_net, {}, {"sample_weight": np.ones((92, 2))}, "must suit the models"),
+        (softmax_net, {}, {"sample_weight": np.ones((92, 2))}, "`sample_weight` must have one value a row"),
         (softmax_net, {}, {"validation_data": (np.zeros((3, 4)), np.zeros(2))}, "the same number of rows"),
         (softmax_net, {"joint": True}, {"validation_data": "rows"}, "`validation_data` must be arrays"),
         (softmax_net, {"target": "even"}, {}, "`target` must be one of 'natural'"),

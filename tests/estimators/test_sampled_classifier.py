@@ -220,6 +220,7 @@ def test_text_in_a_frame_is_named_and_the_way_to_numbers_told(dtype):
         ({}, {"y": np.ones(60)}, "`y` must hold rows of at least two classes"),
         ({}, {"y": np.linspace(0, 1, 60)}, "`y` must hold one class a row"),
         ({}, {"validation_data": (ROW, np.full(60, "new"))}, "`validation_data` must hold the classes of y"),
+        ({}, {"validation_data": (ROW, Y, np.ones((60, 3)))}, "`validation sample_weight` must have one"),
         ({"model_kwargs": {"loss": "sparse_categorical_crossentropy"}}, {}, "loss that takes one-hot labels"),
         ({"model_kwargs": {"channels": 1, "loss": "mse"}}, {}, r"that gives \(N, 3\).*End it with Dense\(y.shape\[1\]"),
         ({"build_model": lambda X, y: None}, {}, "`build_model` must return a compiled Keras model"),

@@ -130,6 +130,10 @@ TABLE = [
     (lambda: ArraySampler(X, Y, {0: 1, 1: 2.0, 2: 2}), "`sample_weight` must hold weights of rows.*`class_weight`"),
     *[(lambda v=v: ArraySampler(X, Y, weights(v)), "`sample_weight` must hold finite weights") for v in (-1, NAN, INF)],
     (lambda: ArraySampler(X, Y, (weights(1), weights(-1))), "`sample_weight` must hold finite weights"),
+    (
+        lambda: ArraySampler(X, Y, np.ones((8, 2))),
+        r"`sample_weight` must .*a position.*\(8, 2\) for labels of shape \(8,\)",
+    ),
     (lambda: ArraySampler(X, Y, np.full(8, "a")), "`sample_weight` must hold finite weights"),
     *[
         (lambda n=n: ArraySampler(X, Y, class_names=n), "`class_names` must be a list")
