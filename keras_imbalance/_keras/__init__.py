@@ -69,21 +69,20 @@ from keras_imbalance._keras._models import (
     Model,
     PyDataset,
     SKLearnClassifier,
-    counted_loss,
     floatx,
-    fresh_copy,
     graph_ends,
     has_graph,
     has_own_train_step,
+    logged_loss,
     need_keras_3,
     optimizer_config,
     seeded,
-    text_tensor,
     tree,
     without_compilation,
 )
 from keras_imbalance._keras._names import OWN_REDUCTIONS, snake_case
 from keras_imbalance._keras._optimizers import (
+    fresh_copy,
     is_built,
     learners,
     learning_rates,
@@ -93,7 +92,7 @@ from keras_imbalance._keras._optimizers import (
     set_learning_rates,
 )
 from keras_imbalance._keras._phase_optimizers import build_parts, phase_optimizers, same_optimizer
-from keras_imbalance._keras._tensorflow import as_text, tensorflow
+from keras_imbalance._keras._tensorflow import tensorflow, text_tensor
 from keras_imbalance._keras._training import (
     as_array,
     assign,
@@ -129,7 +128,6 @@ __all__ = [
     "PyDataset",
     "SKLearnClassifier",
     "as_array",
-    "as_text",
     "assign",
     "bar_arguments",
     "build_parts",
@@ -141,7 +139,6 @@ __all__ = [
     "compiled_metrics",
     "compute_dtype",
     "concrete",
-    "counted_loss",
     "custom_gradient",
     "deserialize",
     "deterministic_ops",
@@ -173,6 +170,7 @@ __all__ = [
     "learning_rates",
     "less_is_better",
     "load_tensorflow_addons",
+    "logged_loss",
     "loss_argument",
     "metrics_of",
     "more_is_better",

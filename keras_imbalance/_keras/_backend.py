@@ -59,6 +59,7 @@ else:
         value_of,
     )
 
+IS_KERAS_3 = hasattr(keras, "ops")
 register = keras.saving.register_keras_serializable(package="keras_imbalance")
 serialize = keras.saving.serialize_keras_object
 deserialize = keras.saving.deserialize_keras_object

@@ -19,29 +19,6 @@ Layer = keras.layers.Layer
 name_scope = keras.name_scope
 REDUCTION = "reduction"  # the attribute that holds the reduction of a loss
 
-__all__ = [
-    "REDUCTION",
-    "Callback",
-    "Layer",
-    "Loss",
-    "Metric",
-    "collected_together",
-    "compiled_metrics",
-    "given_metrics",
-    "given_name",
-    "given_reduction",
-    "inner_loss",
-    "keras",
-    "keras_mask",
-    "metrics_of",
-    "name_scope",
-    "names_in_logs",
-    "num_replicas",
-    "ops",
-    "tell_directions",
-    "value_of",
-]
-
 
 class Loss(keras.losses.Loss):
     """Loss of Keras that takes the reductions of this package as well."""

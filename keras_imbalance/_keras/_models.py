@@ -1,14 +1,11 @@
-"""What ensembles need of Keras's models: their graphs, their compiled parts, and fit on batches that they make themselves."""
+"""Keras's models and what is fitted on: their graphs, their compiled parts, batches, the seeds of their layers."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from keras_imbalance._keras._backend import keras
-from keras_imbalance._keras._tensorflow import tensorflow
-
-IS_KERAS_3 = hasattr(keras, "ops")
+from keras_imbalance._keras._backend import IS_KERAS_3, keras
 
 Model = keras.Model
 Input = keras.Input
@@ -84,20 +81,8 @@ def optimizer_config(optimizer: Any) -> dict:
     return {key: value for key, value in optimizer.get_config().items() if key != "name"}
 
 
-def fresh_copy(optimizer: Any) -> Any:
-    """An optimizer of the same configuration that has taken no step."""
-    return type(optimizer).from_config(optimizer.get_config())
-
-
-def counted_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
-    """The loss of a compiled model on predictions of its own, counted in its log `loss` as fit counts it."""
+def logged_loss(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+    """The loss of a compiled model on predictions of its own, which enters its log `loss` as in fit."""
     loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
     model._loss_tracker.update_state(loss, sample_weight=keras.ops.shape(tree.flatten(x)[0])[0])
     return loss
-
-
-def text_tensor(array: Any) -> Any:
-    """An array of text as a tensor, which every way into a model takes; on other backends than TensorFlow as it is."""
-    if keras.backend.backend() != "tensorflow":
-        return array
-    return tensorflow().convert_to_tensor(array, dtype="string")

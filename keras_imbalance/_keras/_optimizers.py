@@ -20,6 +20,11 @@ def parts(optimizer: Any) -> list:
     return [optimizer, *inners]
 
 
+def fresh_copy(optimizer: Any) -> Any:
+    """An optimizer of the same configuration that has taken no step."""
+    return type(optimizer).from_config(optimizer.get_config())
+
+
 def on_demand(optimizer: Any) -> bool:
     """Whether the optimizer makes slots when it first needs them, as do the legacy ones of tf-keras."""
     return not hasattr(optimizer, "build")

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._keras._backend import keras, ops
-from keras_imbalance._keras._optimizers import AVERAGE, is_built, learners, on_demand, parts
-from keras_imbalance._keras._training import check_built
+from keras_imbalance._keras._backend import IS_KERAS_3, keras
+from keras_imbalance._keras._optimizers import AVERAGE, fresh_copy, is_built, learners, on_demand, parts
+from keras_imbalance._keras._training import assign, check_built
 
 # Settings that no configuration holds: what `exclude_from_weight_decay` was told.
 UNSAVED = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
@@ -30,7 +30,7 @@ def phase_optimizers(model: Any, ever_trained: Sequence[Any]) -> Any:
         model: compiled and built, with its `trainable` flags as before training.
         ever_trained: every variable that some phase trains.
     """
-    kind = PhaseOptimizers if hasattr(keras, "ops") else TfKerasOptimizers
+    kind = PhaseOptimizers if IS_KERAS_3 else TfKerasOptimizers
     return kind(model, ever_trained)
 
 
@@ -176,10 +176,6 @@ def _value(variable):
     return np.array(variable.numpy())
 
 
-def _assign(variable, value):
-    variable.assign(ops.cast(value, variable.dtype))
-
-
 class PhaseOptimizers:
     """The optimizers of one fit with Keras 3; see the module.
 
@@ -212,7 +208,7 @@ class PhaseOptimizers:
             for variable in built_over(old):
                 average = self._aside.get((id(variable), AVERAGE))
                 if average is not None and id(variable) not in goes_on:
-                    _assign(variable, average)
+                    assign(variable, average)
         new = self._own
         if [id(v) for v in now] != [id(v) for v in self._before]:
             new = same_optimizer(self._own)
@@ -231,7 +227,7 @@ class PhaseOptimizers:
         for key, slot in slots(fresh)[0].items():
             value = _value(weights[key[0]] if key[1] == AVERAGE else slot)
             if key in held:
-                _assign(held[key], value)
+                assign(held[key], value)
             elif key in self._aside:
                 self._aside[key] = value
 
@@ -287,12 +283,12 @@ class PhaseOptimizers:
         over = {id(v): v for v in built_over(optimizer)}
         for key, slot in held.items():
             if key in self._aside:
-                _assign(slot, self._aside.pop(key))
+                assign(slot, self._aside.pop(key))
             elif key[1] == AVERAGE:  # one that begins now, at the weight, not at its initial value
-                _assign(slot, _value(over[key[0]]))
+                assign(slot, _value(over[key[0]]))
         # Not strict: a MultiOptimizer of a function gets one more part, at the end, for a variable that it did not know.
         for variable, value in zip(own_rest, rest, strict=False):
-            _assign(variable, value)
+            assign(variable, value)
         self._model.optimizer = self._exchanged = optimizer
 
 
@@ -308,12 +304,12 @@ class TfKerasOptimizers:
         self._trained = list(model.trainable_variables)
         if not is_built(self._optimizer):
             self._optimizer.build(self._variables)
-        for part in [part for part in parts(self._optimizer) if index_of(part) is not None][:1]:
-            if not {part._var_key(v) for v in self._variables} <= set(index_of(part) or ()):
-                raise ValueError(
-                    "The optimizer of tf-keras must be built over all variables that a phase trains. Received: one that was "
-                    "built without some. Compile the model again before this fit."
-                )
+        part = next((part for part in parts(self._optimizer) if index_of(part) is not None), None)
+        if part is not None and not {part._var_key(v) for v in self._variables} <= set(index_of(part) or ()):
+            raise ValueError(
+                "The optimizer of tf-keras must be built over all variables that a phase trains. Received: one that was "
+                "built without some. Compile the model again before this fit."
+            )
 
     def switch(self, trained: bool) -> None:
         """Writes moving averages into what freezes now."""
@@ -353,7 +349,7 @@ def index_of(optimizer: Any) -> dict | None:
 def _forget_built(learner, variables, known):
     if not variables:
         return
-    fresh = type(learner).from_config(learner.get_config())
+    fresh = fresh_copy(learner)
     fresh.build(variables)
     names = [name for name, values in vars(learner).items() if _one_a_variable(values, len(known))]
     for name in names:
@@ -372,7 +368,7 @@ def _forget_made_on_demand(learner, variables):
     names = learner.get_slot_names()
     own = [v for v in variables if names and learner._slots.get(v._unique_id)]
     if own:
-        fresh = type(learner).from_config(learner.get_config())
+        fresh = fresh_copy(learner)
         fresh._create_all_weights(own)
         for variable in own:
             for name in names:

@@ -33,8 +33,8 @@ def tensorflow() -> ModuleType:
     return tf
 
 
-def as_text(array: np.ndarray) -> Any:
-    """An array of text as `predict` takes it: on TensorFlow a tensor, since Keras takes arrays of text in one form alone."""
+def text_tensor(array: np.ndarray) -> Any:
+    """An array of text as a tensor, which every way into a model takes; on other backends than TensorFlow as it is."""
     if keras.backend.backend() != "tensorflow":
         return array
-    return tensorflow().constant(array.tolist() if array.dtype == object else array)
+    return tensorflow().convert_to_tensor(array, dtype="string")

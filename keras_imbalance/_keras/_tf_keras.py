@@ -51,29 +51,6 @@ Callback = keras.callbacks.Callback
 Layer = keras.layers.Layer
 name_scope = tf.name_scope
 
-__all__ = [
-    "REDUCTION",
-    "Callback",
-    "Layer",
-    "Loss",
-    "Metric",
-    "collected_together",
-    "compiled_metrics",
-    "given_metrics",
-    "given_name",
-    "given_reduction",
-    "inner_loss",
-    "keras",
-    "keras_mask",
-    "metrics_of",
-    "name_scope",
-    "names_in_logs",
-    "num_replicas",
-    "ops",
-    "tell_directions",
-    "value_of",
-]
-
 REDUCTION = "given_reduction"  # the attribute that holds the reduction of a loss
 CHOOSERS = (keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau, keras.callbacks.ModelCheckpoint)
 MEANS = ("mean", "mean_with_sample_weight", *OWN_REDUCTIONS)

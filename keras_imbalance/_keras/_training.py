@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._keras._backend import keras, ops
+from keras_imbalance._keras._backend import IS_KERAS_3, keras, ops
 from keras_imbalance._keras._frames import callers
 
 
@@ -14,7 +14,7 @@ def bar_arguments(keys: list[str]) -> dict:
 
     That of tf-keras, unless it is told, counts rows and shows the mean over steps of keys that are no metric's name.
     """
-    if hasattr(keras, "ops"):
+    if IS_KERAS_3:
         return {}
     return {"count_mode": "steps", "stateful_metrics": [*keys, *(key.removeprefix("val_") for key in keys)]}
 
@@ -43,13 +43,13 @@ class _StartAt:
 
 def state_variables(model: Any) -> list:
     """Every variable that the model goes on from: its weights, and where its random layers are."""
-    return list(model.variables if hasattr(model, "metrics_variables") else model.weights)
+    return list(model.variables if IS_KERAS_3 else model.weights)
 
 
 def start_at(model: Any, epoch: int | None) -> None:
     """Lets the fit that calls its callbacks' `on_train_begin` start at this epoch; None forgets it, as Keras 3 does not."""
     start = None if epoch is None else _StartAt(model, epoch)
-    if hasattr(model, "metrics_variables"):
+    if IS_KERAS_3:
         model._initial_epoch = start
     else:
         model._training_state = start

@@ -18,7 +18,7 @@ from keras_imbalance._core import (
     nearest,
     shown,
 )
-from keras_imbalance._keras import as_text
+from keras_imbalance._keras import text_tensor
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.metrics import PerClassF1, functional
 
@@ -227,7 +227,7 @@ def _with_text(part):
         return {key: _with_text(inner) for key, inner in part.items()}
     if isinstance(part, list):
         return [_with_text(inner) for inner in part]
-    return as_text(part) if isinstance(part, np.ndarray) and is_text(part) else part
+    return text_tensor(part) if isinstance(part, np.ndarray) and is_text(part) else part
 
 
 def _predicted(model, data, batch_size):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_imbalance._core import invalid
-from keras_imbalance._keras import Input, Model, counted_loss, graph_ends, tree, without_compilation
+from keras_imbalance._keras import Input, Model, graph_ends, logged_loss, tree, without_compilation
 
 
 def of_member(nest: Any, member: int) -> Any:
@@ -44,7 +44,7 @@ class SideBySide(Model):
             raise invalid("joint", f"be False for members with {obstacle}", True)
         outputs = tree.flatten(y_pred)  # Keras makes no list of a single output
         return sum(
-            counted_loss(member, of_member(x, i), of_member(y, i), outputs[i], of_member(sample_weight, i), training)
+            logged_loss(member, of_member(x, i), of_member(y, i), outputs[i], of_member(sample_weight, i), training)
             for i, member in enumerate(members)
         )
 
