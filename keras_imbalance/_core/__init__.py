@@ -77,6 +77,9 @@ from keras_imbalance._core._labels import (
     check_ids,
     label_form,
     label_tensor,
+    not_probable,
+    outside_of_probabilities,
+    shapes_fit,
 )
 from keras_imbalance._core._matched import (
     MatchedLosses,
@@ -181,10 +184,13 @@ __all__ = [
     "matched_losses",
     "named_ids",
     "nearest",
+    "not_probable",
     "number_anew",
     "number_text",
+    "outside_of_probabilities",
     "position_weights",
     "rows_text",
+    "shapes_fit",
     "shown",
     "target_distribution",
     "text_table",

@@ -77,7 +77,7 @@ def label_form(true_shape: tuple, pred_shape: tuple, axis: int = -1, multi_label
     true_shape, pred_shape = tuple(true_shape), tuple(pred_shape)
     axis = _channel_axis(true_shape, pred_shape, axis)
     forms = _forms(true_shape, pred_shape, axis, multi_label)
-    form = next((form for form, shape in forms if _fits(true_shape, shape)), None)
+    form = next((form for form, shape in forms if shapes_fit(true_shape, shape)), None)
     if form is None:
         expected = " or ".join(f"{shape} ({MEANS[form]})" for form, shape in forms)
         raise invalid(
@@ -343,6 +343,22 @@ def label_tensor(y_true: Any) -> Any:
     return ops.convert_to_tensor(y_true)
 
 
+def not_probable(predictions: Any) -> Any:
+    """Which predictions, of NumPy or a tensor, lie outside [0, 1]; NaN, which shows itself, does not."""
+    return (predictions < -ROW_SUM_TOLERANCE) | (predictions > 1 + ROW_SUM_TOLERANCE)
+
+
+def outside_of_probabilities(
+    predictions: Any, remedy: str = "Pass from_logits=True for a model that does not end in a softmax or sigmoid."
+) -> Any:
+    """As `not_probable`, of a tensor; raises where there are such and values can be seen."""
+    values = concrete(predictions)
+    if values is not None and not_probable(values).any():
+        received = str(values[not_probable(values)][0])
+        raise invalid("y_pred", "hold probabilities, in [0, 1]", received=received, remedy=remedy)
+    return not_probable(predictions)
+
+
 def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
     """Raises unless every value is a whole number in [0, num_classes)."""
     if ids.size == 0 or ids.dtype == bool:
@@ -381,7 +397,7 @@ def check_distributions(rows: np.ndarray, name: str) -> None:
         )
 
 
-def _fits(shape, expected):
+def shapes_fit(shape: tuple, expected: tuple) -> bool:
     """Whether two shapes can be equal, None standing for any size."""
     return len(shape) == len(expected) and all(
         a is None or b is None or a == b for a, b in zip(shape, expected, strict=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_imbalance._core import check_whole
-from keras_imbalance._keras import Layer, initializer, ops, register, serialize
+from keras_imbalance._keras import Layer, compute_dtype, initializer, ops, register, serialize
 
 
 @register
@@ -43,7 +43,7 @@ class CosineDense(Layer):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        wide = "float64" if self.compute_dtype == "float64" else "float32"
+        wide = compute_dtype(self.compute_dtype)
         cosines = ops.matmul(_unit(ops.cast(inputs, wide), -1), _unit(ops.cast(self.kernel, wide), 0))
         return ops.cast(ops.clip(cosines, -1.0, 1.0), self.compute_dtype)
 

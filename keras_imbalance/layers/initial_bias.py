@@ -19,9 +19,9 @@ class InitialBias(Initializer):
 
     def __init__(self, class_counts: npt.ArrayLike):
         table = check_table(class_counts, "class_counts")
-        rows = check_counts_shape(table, table.ndim == 2)
-        self.class_counts = table.tolist()
         of_labels = table.ndim == 2
+        rows = check_counts_shape(table, of_labels)
+        self.class_counts = table.tolist()
         self.log_odds = np.log(rows[:, 1] / rows[:, 0]) if of_labels or rows.shape[1] == 2 else None
         self.log_shares = None if of_labels else np.log(rows[0] / rows[0].sum())
 

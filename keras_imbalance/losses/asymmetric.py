@@ -23,7 +23,8 @@ class AsymmetricLoss(ImbalanceLoss):
         gamma_positive: exponent for labels that are set, >= 0. Defaults to 0.
         gamma_negative: exponent for absent labels, >= 0. Defaults to 4.
         clip: probability below which an absent label counts nothing, in [0, 1). Defaults to 0.05.
-        **kwargs: see `ImbalanceLoss` for from_logits, label_smoothing, ignore_class, axis, reduction, name and dtype.
+        **kwargs: see `ImbalanceLoss` for from_logits, label_smoothing, ignore_class, axis, reduction, pos_weight, name
+            and dtype.
 
     Raises:
         ValueError: for negative exponents, a clip outside [0, 1), or multi_label=False.

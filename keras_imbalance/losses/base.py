@@ -6,7 +6,6 @@ from typing import Any, TypedDict, get_args
 import numpy as np
 
 from keras_imbalance._core import (
-    ROW_SUM_TOLERANCE,
     Aligned,
     align,
     check_flag,
@@ -16,11 +15,11 @@ from keras_imbalance._core import (
     check_whole,
     invalid,
     label_tensor,
+    outside_of_probabilities,
 )
 from keras_imbalance._keras import (
     Loss,
     compute_dtype,
-    concrete,
     given_reduction,
     kept_activation,
     kept_logits,
@@ -30,7 +29,7 @@ from keras_imbalance._keras import (
     ops,
     snake_case,
 )
-from keras_imbalance.losses.log_space import logits_of
+from keras_imbalance.losses.log_space import are_ids, logits_of
 from keras_imbalance.losses.reductions import (
     Reduction,
     element_weights,
@@ -188,18 +187,17 @@ class ImbalanceLoss(Loss):
 
     def element_losses(self, aligned: Aligned, y_true: Any, y_pred: Any) -> Any:
         """Loss of each position `(...)`, or of each channel `(..., C)` for sigmoids, before masks and means."""
-        logits = aligned.predictions
-        kept, outside = self.logits_kept(y_pred, aligned.form == "sigmoid"), None
+        logits, sigmoid = aligned.predictions, aligned.form == "sigmoid"
+        kept, outside = self.logits_kept(y_pred, sigmoid), None
         if kept is not None:
             logits = aligned.harmless(ops.moveaxis(ops.cast(kept, logits.dtype), self.axis, -1))
         elif not self.from_logits:
             outside = outside_of_probabilities(logits)
-            logits = logits_of(logits, aligned.form == "sigmoid", half_ulp(y_pred.dtype))
-        if self.pos_weight is not None and aligned.form != "sigmoid":
+            logits = logits_of(logits, sigmoid, half_ulp(y_pred.dtype))
+        if self.pos_weight is not None and not sigmoid:
             remedy = "A softmax takes weights of classes: FocalLoss(alpha=...), ClassBalancedLoss."
             raise invalid("pos_weight", "be None for a softmax", self.pos_weight, remedy)
         targets = self.smoothed(aligned, logits)
-        sigmoid = aligned.form == "sigmoid"
         losses = self.sigmoid_loss(logits, targets) if sigmoid else self.softmax_loss(logits, targets)
         if outside is None:
             return losses
@@ -307,20 +305,9 @@ def smooth(labels: Any, smoothing: float, logits: Any, sigmoid: bool, prior: Any
     if sigmoid:
         return labels * (1 - smoothing) + (0.5 if prior is None else prior) * smoothing
     channels = logits.shape[-1]
-    if "int" in str(labels.dtype):
+    if are_ids(labels):
         labels = ops.one_hot(labels, channels, dtype=logits.dtype)
     return labels * (1 - smoothing) + smoothing * (1 / channels if prior is None else prior)
-
-
-def outside_of_probabilities(predictions: Any) -> Any:
-    """Predictions that are no probability, as bool; raises where values can be seen. NaN, which shows itself, is none."""
-    values = concrete(predictions)
-    low, high = -ROW_SUM_TOLERANCE, 1 + ROW_SUM_TOLERANCE
-    if values is not None and ((values < low) | (values > high)).any():
-        received = str(values[(values < low) | (values > high)][0])
-        remedy = "Pass from_logits=True for a model that does not end in a softmax or sigmoid."
-        raise invalid("y_pred", "hold probabilities, in [0, 1]", received=received, remedy=remedy)
-    return ops.logical_or(predictions < low, predictions > high)
 
 
 def weights_of_labels(table: Any, aligned: Aligned, like: Any) -> Any:
@@ -347,7 +334,7 @@ def per_class(table: Any, targets: Any, like: Any) -> Any:
         like: tensor whose dtype the result has.
     """
     table = ops.convert_to_tensor(table, dtype=like.dtype)
-    if "int" in str(targets.dtype):
+    if are_ids(targets):
         return ops.take(table, targets, axis=0)
     return ops.sum(table * targets, axis=-1)
 

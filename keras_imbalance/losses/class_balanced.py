@@ -5,7 +5,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import Aligned, Scheme, check_counts_shape, check_table, class_weights, invalid
+from keras_imbalance._core import Aligned, Scheme, check_counts_shape, check_table, class_weights, invalid, shapes_fit
 from keras_imbalance._keras import (
     deserialize,
     is_loss,
@@ -45,7 +45,7 @@ class ClassBalancedLoss(ImbalanceLoss):
             `from_logits` and `label_smoothing` belong to it, and `multi_label`, `ignore_class` and `axis` are taken from it.
             Defaults to None, cross-entropy.
         **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction (it follows
-            the weights), name and dtype.
+            the weights), pos_weight, name and dtype.
 
     Raises:
         ValueError: for counts that are not positive or do not suit the predictions, a wrapped loss that reduces, or an argument
@@ -109,7 +109,7 @@ class ClassBalancedLoss(ImbalanceLoss):
             losses, expected = self._keras_sigmoid(aligned, y_pred), aligned.labels.shape
         else:
             losses, expected = self._keras_softmax(aligned, y_true, y_pred), aligned.predictions.shape[:-1]
-        if not _fits(losses.shape, expected):
+        if not shapes_fit(losses.shape, expected):
             raise invalid(
                 "loss",
                 f"give one value a position, shape {tuple(expected)}",
@@ -171,11 +171,6 @@ class ClassBalancedLoss(ImbalanceLoss):
             "normalize": self.normalize,
             "loss": None if self.loss is None else serialize(self.loss),
         }
-
-
-def _fits(shape, expected):
-    """Whether two shapes can be equal, None standing for any size."""
-    return len(shape) == len(expected) and all(None in (a, b) or a == b for a, b in zip(shape, expected, strict=True))
 
 
 def _agreed(argument, given, loss, default):

@@ -8,7 +8,7 @@ from keras_imbalance._core import Aligned, check_cost_matrix, check_number, chec
 from keras_imbalance._keras import ops, register
 from keras_imbalance.losses.base import ImbalanceLoss, LossArguments, smooth
 from keras_imbalance.losses.expected_cost import expected_cost, regularized_cost, sigmoid_expected_cost
-from keras_imbalance.losses.log_space import cross_entropy, sigmoid_focal
+from keras_imbalance.losses.log_space import are_ids, cross_entropy, sigmoid_focal
 
 Formulation = Literal["expected_cost", "regularized", "softmax_margin"]
 
@@ -33,8 +33,8 @@ class CostMatrixLoss(ImbalanceLoss):
             multi_label: `(2, 2)`, the same for each label.
         formulation: one of the above. Defaults to "expected_cost".
         weight: weight of the expected cost in "regularized", >= 0. Defaults to 1.
-        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name and
-            dtype.
+        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, pos_weight,
+            name and dtype.
 
     Raises:
         ValueError: for a matrix that is not square, of another size than the predictions, negative or not finite.
@@ -76,7 +76,7 @@ class CostMatrixLoss(ImbalanceLoss):
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
         matrix = ops.convert_to_tensor(self.cost_matrix, dtype=logits.dtype)
-        is_ids = "int" in str(targets.dtype)
+        is_ids = are_ids(targets)
         costs = ops.take(matrix, targets, axis=0) if is_ids else ops.matmul(targets, matrix)
         if self.formulation == "softmax_margin":
             own = ops.take(ops.diagonal(matrix), targets, axis=0) if is_ids else ops.sum(targets * costs, axis=-1)

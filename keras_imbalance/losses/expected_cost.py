@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_imbalance._keras import custom_gradient, ops, row_maximum
-from keras_imbalance.losses.log_space import TINY, at_least, cross_entropy, focal, marked, relative
+from keras_imbalance.losses.log_space import TINY, are_ids, at_least, cross_entropy, focal, marked, relative
 
 
 def expected_cost(logits: Any, costs: Any) -> Any:
@@ -62,7 +62,7 @@ def regularized_cost(logits: Any, targets: Any, costs: Any, weight: float) -> An
         costs: float `(..., C)`, the cost of each decision for the row.
         weight: weight of the cost.
     """
-    if "int" not in str(targets.dtype):
+    if not are_ids(targets):
         return cross_entropy(logits, targets) + weight * expected_cost(logits, costs)
 
     @custom_gradient

@@ -24,8 +24,8 @@ class FocalLoss(ImbalanceLoss):
         alpha: weights of the classes. Softmax: one weight a class `(C,)`. One sigmoid channel: a float a in [0, 1], the weight
             of class 1, where class 0 has 1 - a; or two weights `(2,)`, of class 0 and class 1. multi_label: such a float, or
             one a label `(C,)`. Defaults to None, no weights.
-        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name and
-            dtype.
+        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, pos_weight,
+            name and dtype.
 
     Raises:
         ValueError: for a negative gamma or alpha, or an alpha that does not suit the number of channels.

@@ -15,7 +15,14 @@ from keras_imbalance.losses.base import (
     shares_of_counts,
     weights_of_labels,
 )
-from keras_imbalance.losses.log_space import distribution_focal, focal, relative, sigmoid_focal, true_class_log_odds
+from keras_imbalance.losses.log_space import (
+    are_ids,
+    distribution_focal,
+    focal,
+    relative,
+    sigmoid_focal,
+    true_class_log_odds,
+)
 
 
 @register
@@ -35,7 +42,8 @@ class LDAMLoss(ImbalanceLoss):
         scale: factor of the logits, > 0. Defaults to 30.
         class_weights: weights that multiply the loss of each class, in the shape of `class_counts`. Defaults to None, no
             weights. `DeferredReweighting` applies weights from an epoch on.
-        **kwargs: see `ImbalanceLoss` for multi_label, label_smoothing, ignore_class, axis, reduction, name and dtype.
+        **kwargs: see `ImbalanceLoss` for multi_label, label_smoothing, ignore_class, axis, reduction, pos_weight, name
+            and dtype.
 
     Raises:
         ValueError: for counts that are not positive, negative weights, a shape that does not suit the predictions, and
@@ -82,7 +90,7 @@ class LDAMLoss(ImbalanceLoss):
         return shares_of_counts(self.class_counts)
 
     def softmax_loss(self, logits: Any, targets: Any) -> Any:
-        if "int" in str(targets.dtype):
+        if are_ids(targets):
             log_odds = true_class_log_odds(logits, targets, self.scale)
             losses = focal(log_odds - per_class(self.scale * self.margins, targets, log_odds), 0.0)
         else:

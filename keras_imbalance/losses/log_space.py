@@ -14,6 +14,11 @@ LOWEST = -1e37  # stands for the largest of logits that are all minus infinity
 NEAR_0 = 1e-4  # below it -log(1 - q) is q + q^2 / 2
 
 
+def are_ids(targets: Any) -> bool:
+    """Whether targets are int32 ids `(...)`, not shares `(..., C)`."""
+    return "int" in str(targets.dtype)
+
+
 def true_class_log_odds(logits: Any, labels: Any, scale: float = 1.0) -> Any:
     """log(p_y / (1 - p_y)) of the true class y, equal to z_y - logsumexp of the other logits.
 
@@ -165,7 +170,7 @@ def _shares_cross_entropy(logits, targets, gamma):
 
 def softmax_focal(logits: Any, targets: Any, gamma: float, weights: Any = None) -> Any:
     """Focal loss `(...)` of logits `(..., C)` under int32 ids `(...)` or shares `(..., C)`, weighted by class `(C,)`."""
-    if "int" not in str(targets.dtype):
+    if not are_ids(targets):
         return distribution_focal(logits, targets, gamma, weights)
     losses = focal(true_class_log_odds(logits, targets), gamma)
     return losses if weights is None else losses * ops.take(weights, targets, axis=0)
@@ -188,16 +193,7 @@ def sigmoid_focal(logits: Any, positive: Any, negative: Any, gamma: float) -> An
 
     @custom_gradient
     def loss(logits, positive, negative):
-        is_positive = logits >= 0
-        small = ops.exp(ops.where(is_positive, -logits, logits))  # not of abs, which has no slope at 0
-        log_total = ops.log1p(small)
-        zeros = ops.zeros_like(logits)
-        surprise_1 = ops.where(is_positive, zeros, -logits) + log_total
-        surprise_0 = ops.where(is_positive, logits, zeros) + log_total
-        larger = 1 / (1 + small)
-        smaller = small * larger
-        p_1 = ops.where(is_positive, larger, smaller)
-        p_0 = ops.where(is_positive, smaller, larger)
+        p_1, p_0, surprise_1, surprise_0 = _two_classes(logits)
         modulator_1, modulator_0 = power(p_0, gamma), power(p_1, gamma)
         weighted_1 = positive if modulator_1 is None else positive * modulator_1
         weighted_0 = negative if modulator_0 is None else negative * modulator_0
@@ -225,12 +221,7 @@ def asymmetric(
 
     @custom_gradient
     def loss(logits, positive, negative):
-        is_positive = logits >= 0
-        small = ops.exp(ops.where(is_positive, -logits, logits))
-        larger = 1 / (1 + small)
-        smaller = small * larger
-        p_1, p_0 = ops.where(is_positive, larger, smaller), ops.where(is_positive, smaller, larger)
-        surprise_1 = ops.where(is_positive, ops.zeros_like(logits), -logits) + ops.log1p(small)
+        p_1, p_0, surprise_1, _ = _two_classes(logits)
         modulator = power(p_0, gamma_positive)
         weighted_1 = positive if modulator is None else positive * modulator
         counts = p_1 > clip
@@ -249,6 +240,22 @@ def asymmetric(
         return weighted_1 * surprise_1 + weighted_0 * surprise_0, grad
 
     return loss(logits, positive, negative)
+
+
+def _two_classes(logits):
+    """Probabilities p and 1 - p of sigmoids, and their surprises -log p and -log(1 - p), each with all its digits."""
+    is_positive = logits >= 0
+    small = ops.exp(ops.where(is_positive, -logits, logits))  # not of abs, which has no slope at 0
+    log_total = ops.log1p(small)
+    zeros = ops.zeros_like(logits)
+    larger = 1 / (1 + small)
+    smaller = small * larger
+    return (
+        ops.where(is_positive, larger, smaller),
+        ops.where(is_positive, smaller, larger),
+        ops.where(is_positive, zeros, -logits) + log_total,
+        ops.where(is_positive, logits, zeros) + log_total,
+    )
 
 
 def power(base: Any, exponent: float) -> Any:

@@ -41,9 +41,9 @@ class LogitAdjustedLoss(ImbalanceLoss):
         output_prior: the class shares that the outputs are to speak for: "balanced", or positive shares in the shape of
             `class_counts`, also as a mapping from class id to share; multi_label: `(C, 2)`, or `(2,)` for every label. Rescaled
             to sum 1. Defaults to "balanced".
-        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, name and
-            dtype. Labels are smoothed towards `drawn_prior`: an even share would be far more than a rare class has, and the
-            adjustment would make it more still.
+        **kwargs: see `ImbalanceLoss` for from_logits, multi_label, label_smoothing, ignore_class, axis, reduction, pos_weight,
+            name and dtype. Labels are smoothed towards `drawn_prior`: an even share would be far more than a rare class has,
+            and the adjustment would make it more still.
 
     Raises:
         ValueError: for counts or shares that are not positive, a bare number as `output_prior`, or counts that do not suit the
@@ -88,9 +88,7 @@ class LogitAdjustedLoss(ImbalanceLoss):
         given = self._given_output_prior if of_labels else [self._given_output_prior] * len(rows)
         shares = [check_shares(part, "output_prior", num_classes=rows.shape[1]) for part in given]
         self.output_prior = np.reshape(shares, shape)
-        self.live_shift: Any = (
-            None  # holds the variable that a compiled step reads, where a callback changes the shares
-        )
+        self.live_shift: Any = None  # the variable that a compiled step reads, where a callback changes the shares
         self.adjust_to(shares_of_counts(counts))
         if sampler is not None:
             matched_losses(sampler).add(self)

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_flag, check_number, invalid, label_tensor
+from keras_imbalance._core import check_flag, check_number, invalid, label_tensor, outside_of_probabilities
 from keras_imbalance._keras import (
     OWN_REDUCTIONS,
     compute_dtype,
@@ -15,7 +15,7 @@ from keras_imbalance._keras import (
     ops,
     register,
 )
-from keras_imbalance.losses.base import ImbalanceLoss, LossArguments, check_class_weights, outside_of_probabilities
+from keras_imbalance.losses.base import ImbalanceLoss, LossArguments, check_class_weights
 from keras_imbalance.losses.reductions import ratio, weighted_losses
 
 TINY_SHARE = 1e-12

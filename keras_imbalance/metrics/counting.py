@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from keras_imbalance._core import ROW_SUM_TOLERANCE, Aligned, align, invalid
+from keras_imbalance._core import Aligned, align, invalid, not_probable, outside_of_probabilities
 from keras_imbalance._keras import concrete, keras_mask, largest, ops, segment_sum, shortcut
 
 SoftLabels = Literal["argmax", "expected"]
@@ -70,12 +70,14 @@ def positions(
     aligned = align(y_true, y_pred, axis, multi_label, ignore_class, sample_weight=sample_weight, mask=mask)
     sigmoid, channels = aligned.form == "sigmoid", aligned.predictions.shape[-1]
     labels, soft = _hard(aligned, soft_labels)
-    outside = _outside(aligned.predictions) if probabilities else None
+    outside = None
+    if probabilities:
+        outside = ops.any(outside_of_probabilities(aligned.predictions, "Pass from_logits=True."), axis=-1)
     found = [aligned.wrong, *(part for part in (soft, outside) if part is not None)]
     suspicious = ops.isnan(ops.sum(aligned.predictions))  # also of inf - inf, which is looked at below
     for part in found:
         suspicious = ops.logical_or(suspicious, ops.any(part))
-    beyond = ops.any(_not_probable(aligned.predictions)) if cut_at_half and sigmoid else None
+    beyond = ops.any(not_probable(aligned.predictions)) if cut_at_half and sigmoid else None
     if beyond is not None:
         suspicious = ops.logical_or(suspicious, beyond)
 
@@ -242,23 +244,6 @@ def _hard(aligned: Aligned, soft_labels: SoftLabels | None) -> tuple[Any, Any]:
         )
     soft = ops.logical_not(ops.logical_or(ops.equal(labels, 0), ops.equal(labels, 1)))
     return labels, ops.any(soft, axis=-1)
-
-
-def _outside(predictions):
-    """Positions with a prediction that is no probability; raises where values can be seen."""
-    values = concrete(predictions)
-    if values is not None:
-        low, high = -ROW_SUM_TOLERANCE, 1 + ROW_SUM_TOLERANCE
-        outside = values[(values < low) | (values > high)]
-        if outside.size:
-            remedy = "Pass from_logits=True."
-            raise invalid("y_pred", "hold probabilities, in [0, 1]", received=str(outside[0]), remedy=remedy)
-    return ops.any(_not_probable(predictions), axis=-1)
-
-
-def _not_probable(predictions):
-    """Which predictions lie outside [0, 1]."""
-    return ops.logical_or(predictions < -ROW_SUM_TOLERANCE, predictions > 1 + ROW_SUM_TOLERANCE)
 
 
 def _told(aligned, unknown, outside):
