@@ -28,8 +28,8 @@ class MatthewsCorrelation(SummaryMetric):
     (s sum_k n_kk - sum_k t_k p_k) / sqrt((s^2 - sum_k t_k^2) (s^2 - sum_k p_k^2)). Where truth or prediction hold one class
     only the result is 0, as in scikit-learn.
 
-    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label (the result is
-    the mean over the labels), ignore_class, name ("matthews_correlation") and dtype.
+    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label (the result is the mean
+    over the labels), ignore_class, axis, soft_labels, name ("matthews_correlation") and dtype.
 
     Example:
     >>> import numpy as np
@@ -51,8 +51,8 @@ class MatthewsCorrelation(SummaryMetric):
 class CohenKappa(SummaryMetric):
     """Agreement beyond chance: 1 - sum w n / sum w e, with n the confusion matrix and e what chance would make of its margins.
 
-    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label (the result is the mean over
-    the labels), ignore_class, name ("cohen_kappa") and dtype.
+    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label (the result is the mean over the
+    labels), ignore_class, axis, soft_labels, name ("cohen_kappa") and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
@@ -105,8 +105,8 @@ class CohenKappa(SummaryMetric):
 class ExpectedCost(SummaryMetric):
     """Mean cost of the decisions, sum_ij cost[i, j] n_ij / sum_ij n_ij; less is better.
 
-    See `CountingMetric` for the other arguments: by keyword threshold, top_k, ignore_class, name ("expected_cost") and
-    dtype.
+    See `CountingMetric` for the other arguments: by keyword threshold, top_k, ignore_class, axis, soft_labels, name
+    ("expected_cost") and dtype.
 
     Args:
         cost_matrix: `(C, C)`, finite, not negative; row = true class, column = predicted class.

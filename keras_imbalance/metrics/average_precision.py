@@ -20,7 +20,8 @@ class PerClassAveragePrecision(BinnedMetric):
         sum_b P_b / P * TP / (TP + FP + N_b)   and   sum_b P_b / P * (TP + P_b) / (TP + P_b + FP)
 
     See `BinnedMetric` for the arguments: num_classes, and by keyword from_logits, num_bins, class_names, zero_division (of a
-    class without positives), average, log_classes, multi_label, ignore_class, name ("average_precision") and dtype.
+    class without positives), average, log_classes, multi_label, ignore_class, axis, soft_labels, name ("average_precision") and
+    dtype.
 
     Example:
     >>> import numpy as np
@@ -58,7 +59,8 @@ class PerClassAUC(BinnedMetric):
     over the classes that have positives and negatives.
 
     See `BinnedMetric` for the arguments: num_classes, and by keyword from_logits, num_bins, class_names, zero_division (of a
-    class without positives, or without negatives), average, log_classes, multi_label, ignore_class, name ("auc") and dtype.
+    class without positives, or without negatives), average, log_classes, multi_label, ignore_class, axis, soft_labels, name
+    ("auc") and dtype.
 
     Example:
     >>> import numpy as np

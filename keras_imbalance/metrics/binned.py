@@ -12,7 +12,7 @@ from keras_imbalance.metrics.functional import mean_over
 
 LARGEST_LOG_ODDS = 16.0  # beyond it float32 probabilities are 0 or 1
 FEWEST_BINS, MOST_BINS, BINS_IN_ALL = 2**11, 2**15, 2**17
-MOST_CLASSES = 2**18
+MOST_CLASSES_IN_BINS = 2**18
 
 
 class BinnedMetric(PerClassMetric):
@@ -45,7 +45,7 @@ class BinnedMetric(PerClassMetric):
         )
 
     def most_classes(self) -> int:
-        return MOST_CLASSES
+        return MOST_CLASSES_IN_BINS
 
     def curve(self, positive: Any, negative: Any, xp: Any) -> tuple[Any, Any]:
         """The value of each class `(C,)`, and whether it is defined.

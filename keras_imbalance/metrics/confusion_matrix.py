@@ -36,7 +36,7 @@ class CountingMetric(ClassMetric):
         threshold: a sigmoid above it is positive; with logits pass 0. With multi_label it may hold one a class.
             Defaults to 0.5; scores outside [0, 1], which may be logits, are then warned of.
         top_k: a row counts as its true class when that is among its k largest scores. Defaults to None, the largest.
-        **kwargs: those of `ClassMetric`: multi_label, ignore_class, name, dtype.
+        **kwargs: those of `ClassMetric`: multi_label, ignore_class, axis, soft_labels, name, dtype.
     """
 
     keeps_matrix = False
@@ -153,7 +153,8 @@ class ConfusionMatrix(CountingMetric):
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
         class_names: names for figures. Defaults to the class ids.
-        **kwargs: see `CountingMetric` for threshold and top_k, `ClassMetric` for multi_label, ignore_class, name and dtype.
+        **kwargs: see `CountingMetric` for threshold and top_k, `ClassMetric` for multi_label, ignore_class, axis,
+            soft_labels, name and dtype.
 
     Example:
     >>> import numpy as np

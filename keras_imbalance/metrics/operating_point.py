@@ -46,7 +46,7 @@ class PerClassRecallAtPrecision(OperatingPoint):
     `bounds()` tells how much more it may be. The mean goes over the classes that have positives.
 
     See `BinnedMetric` for the other arguments: by keyword from_logits, num_bins, class_names, zero_division (of a class without
-    positives), average, log_classes, multi_label, ignore_class, name ("recall_at_precision") and dtype.
+    positives), average, log_classes, multi_label, ignore_class, axis, soft_labels, name ("recall_at_precision") and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
@@ -84,7 +84,7 @@ class PerClassPrecisionAtRecall(OperatingPoint):
     `bounds()` tells how much more it may be. The mean goes over the classes that have positives.
 
     See `BinnedMetric` for the other arguments: by keyword from_logits, num_bins, class_names, zero_division (of a class without
-    positives), average, log_classes, multi_label, ignore_class, name ("precision_at_recall") and dtype.
+    positives), average, log_classes, multi_label, ignore_class, axis, soft_labels, name ("precision_at_recall") and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.

@@ -21,7 +21,7 @@ class PerClassScore(PerClassMetric, CountingMetric):
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
         **kwargs: see `PerClassMetric` for class_names, zero_division, average and log_classes, `CountingMetric` for threshold
-            and top_k, `ClassMetric` for multi_label, ignore_class, name and dtype.
+            and top_k, `ClassMetric` for multi_label, ignore_class, axis, soft_labels, name and dtype.
 
     Example:
     >>> import numpy as np
@@ -62,7 +62,7 @@ class PerClassRecall(PerClassScore):
     """Share of each class's rows that were found, TP / (TP + FN). Logs `recall/{class}` and the macro mean as `recall`.
 
     See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class without rows),
-    average, log_classes, threshold, top_k, multi_label, ignore_class, name ("recall") and dtype.
+    average, log_classes, threshold, top_k, multi_label, ignore_class, axis, soft_labels, name ("recall") and dtype.
 
     Example:
     >>> import numpy as np
@@ -85,7 +85,8 @@ class PerClassPrecision(PerClassScore):
     """Share of each class's predictions that were right, TP / (TP + FP). Logs `precision/{class}`, macro mean `precision`.
 
     See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class that is never
-    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("precision") and dtype.
+    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, soft_labels, name ("precision") and
+    dtype.
 
     Example:
     >>> import numpy as np
@@ -105,8 +106,8 @@ class PerClassPrecision(PerClassScore):
 class PerClassSpecificity(PerClassScore):
     """Share of the other classes' rows not taken for the class, TN / (TN + FP). Logs `specificity/{class}` and `specificity`.
 
-    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class that all
-    rows are of), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("specificity") and dtype.
+    See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class that all rows are
+    of), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, soft_labels, name ("specificity") and dtype.
 
     Example:
     >>> import numpy as np
@@ -132,7 +133,8 @@ class PerClassIoU(PerClassScore):
     metrics `ignore_class` is for void pixels, and `axis` for channels first.
 
     See `PerClassScore` for the arguments: num_classes, and by keyword class_names, zero_division (of a class neither labelled
-    nor predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, name ("iou") and dtype.
+    nor predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, soft_labels, name ("iou") and
+    dtype.
 
     Example:
     >>> import numpy as np
@@ -155,7 +157,7 @@ class PerClassF1(PerClassScore):
     """F1, or F-beta, of each class: (1 + b^2) TP / ((1 + b^2) TP + b^2 FN + FP). Logs `f1/{class}` and the macro mean as `f1`.
 
     See `PerClassScore` for the other arguments: by keyword class_names, zero_division (of a class neither labelled nor
-    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, name ("f1") and dtype.
+    predicted), average, log_classes, threshold, top_k, multi_label, ignore_class, axis, soft_labels, name ("f1") and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.

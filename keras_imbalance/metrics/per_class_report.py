@@ -8,21 +8,19 @@ import numpy as np
 from keras_imbalance._core import check_key, check_one_of, invalid
 from keras_imbalance._keras import ops, register
 from keras_imbalance.metrics import functional
-from keras_imbalance.metrics.base import PerClassMetric
-from keras_imbalance.metrics.confusion_matrix import CountingMetric
-from keras_imbalance.metrics.per_class import ScoreArguments
+from keras_imbalance.metrics.per_class import PerClassScore, ScoreArguments
 
 Score = Literal["precision", "recall", "specificity", "f1", "g_mean"]
 
 
 @register
-class PerClassReport(PerClassMetric, CountingMetric):
+class PerClassReport(PerClassScore):
     """Several scores of each class from the same counts, under the keys that separate metrics would write.
 
     Logs `{prefix}{score}/{class}` and the macro means as `{prefix}{score}`.
 
     See `PerClassScore` for the other arguments: by keyword class_names, zero_division, average, log_classes, threshold, top_k,
-    multi_label, ignore_class, name ("per_class_report"; the keys do not hold it) and dtype.
+    multi_label, ignore_class, axis, soft_labels, name ("per_class_report"; the keys do not hold it) and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
@@ -59,20 +57,10 @@ class PerClassReport(PerClassMetric, CountingMetric):
             raise invalid("metrics", f"hold different ones of {tuple(functional.SCORES)}", metrics)
         self.prefix = "" if prefix == "" else check_key(prefix, "prefix")
 
-    def class_scores(self) -> tuple[Any, dict[str, Any]]:
-        """The value of every score and class so far, a tensor `(scores, C)`, and each mean of `average`, `(scores,)`."""
-        counts = self.tally()
-        scores = self._stacked(counts)
-        means = {
-            "macro": lambda: functional.macro_mean(scores, counts, excluded=self.excluded()),
-            "weighted": lambda: functional.weighted_mean(scores, counts, excluded=self.excluded()),
-            "micro": lambda: functional.micro(self._stacked, counts, excluded=self.excluded()),
-        }
-        return scores, {average: means[average]() for average in self.average}
-
-    def exact_scores(self) -> np.ndarray:
-        """The value of every score and class so far, `(scores, C)`, in the order of `metrics`, computed in float64."""
-        return np.stack(self._scores(self.exact_tally()))
+    def scores(self, counts: functional.Tally) -> Any:
+        """Scores `(scores, C)` in the order of `metrics`; of all classes as one, `(scores, 1)`."""
+        found = [functional.SCORES[name](counts, zero_division=self.zero_division) for name in self.score_names]
+        return (np if isinstance(found[0], np.ndarray) else ops).stack(found)
 
     def result(self) -> dict:
         self.check_log_keys()
@@ -94,11 +82,9 @@ class PerClassReport(PerClassMetric, CountingMetric):
         return [key for name in self._names() for key in self.class_keys(name)]
 
     def log_keys(self) -> list[str]:
-        return (
-            self.monitored_keys()
-            if self.log_classes
-            else [key for name in self._names() for key in self.average_keys(name)]
-        )
+        if self.log_classes:
+            return self.monitored_keys()
+        return [key for name in self._names() for key in self.average_keys(name)]
 
     def monitored_keys(self) -> list[str]:
         return [key for name in self._names() for key in (*self.class_keys(name), *self.average_keys(name))]
@@ -108,9 +94,3 @@ class PerClassReport(PerClassMetric, CountingMetric):
 
     def _names(self):
         return [self.prefix + score for score in self.score_names]
-
-    def _scores(self, counts: functional.Tally) -> list[Any]:
-        return [functional.SCORES[name](counts, zero_division=self.zero_division) for name in self.score_names]
-
-    def _stacked(self, counts: functional.Tally) -> Any:
-        return ops.stack(self._scores(counts))

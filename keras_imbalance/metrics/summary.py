@@ -12,8 +12,8 @@ from keras_imbalance.metrics.confusion_matrix import CountArguments, CountingMet
 class SummaryMetric(CountingMetric):
     """Base of the metrics that give one number: `value` of the counts; with multi_label the mean over the labels.
 
-    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label, ignore_class, name
-    and dtype.
+    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label, ignore_class, axis,
+    soft_labels, name and dtype.
     """
 
     def value(self, counts: Any) -> Any:
@@ -36,8 +36,8 @@ class SummaryMetric(CountingMetric):
 class BalancedAccuracy(SummaryMetric):
     """Mean recall of the classes that have rows: the accuracy if all classes were equally large.
 
-    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label (the result is
-    the mean over the labels), ignore_class, name ("balanced_accuracy") and dtype.
+    See `CountingMetric` for the arguments: num_classes, and by keyword threshold, top_k, multi_label (the result is the mean
+    over the labels), ignore_class, axis, soft_labels, name ("balanced_accuracy") and dtype.
 
     Example:
     >>> import numpy as np
@@ -63,8 +63,8 @@ class GeometricMean(SummaryMetric):
 
     The classes are those labelled or predicted, as in imbalanced-learn's `geometric_mean_score(average="multiclass")`.
 
-    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label (the result is the mean over
-    the labels), ignore_class, name ("geometric_mean") and dtype.
+    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label (the result is the mean over the
+    labels), ignore_class, axis, soft_labels, name ("geometric_mean") and dtype.
 
     Args:
         num_classes: number of classes C; 2 for one sigmoid channel.
@@ -98,7 +98,7 @@ class GeometricMean(SummaryMetric):
 class MacroF1(SummaryMetric):
     """Mean of the F1 scores of the classes that are labelled or predicted; with multi_label of all labels.
 
-    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label, ignore_class,
+    See `CountingMetric` for the other arguments: by keyword threshold, top_k, multi_label, ignore_class, axis, soft_labels,
     name ("macro_f1") and dtype.
 
     Args:
