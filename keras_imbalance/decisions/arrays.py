@@ -1,6 +1,30 @@
-"""Decisions over many rows in NumPy, classes first: `(C, N)`, so that each step runs along memory."""
+"""Probabilities as functions take them, and decisions over many rows: classes first, `(C, N)`, along memory."""
 
 import numpy as np
+import numpy.typing as npt
+
+from keras_imbalance._core import (
+    channels_at_end,
+    check_numbers,
+    check_probabilities,
+    check_whole,
+    invalid,
+    two_channels,
+)
+
+
+def class_probabilities(probabilities: npt.ArrayLike, axis: int) -> np.ndarray:
+    """Probabilities as float64 `(..., C)`, the channels at the end; those of one sigmoid as the pair of 1 - p and p."""
+    given = channels_at_end(check_numbers(probabilities, "probabilities"), check_whole(axis, "axis"))
+    return two_channels(check_probabilities(given, given=probabilities).astype(np.float64))
+
+
+def probability_rows(probabilities: npt.ArrayLike, axis: int) -> np.ndarray:
+    """`class_probabilities` row by row `(N, C)`; raises where there is none."""
+    p = class_probabilities(probabilities, axis)
+    if p.size == 0:
+        raise invalid("probabilities", "hold at least one row", received=f"shape {np.shape(probabilities)}")
+    return p.reshape(-1, p.shape[-1])
 
 
 def classes_first(rows: np.ndarray) -> np.ndarray:

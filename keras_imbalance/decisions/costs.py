@@ -5,15 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import (
-    channels_at_end,
-    check_cost_matrix,
-    check_numbers,
-    check_probabilities,
-    check_whole,
-    invalid,
-    two_channels,
-)
+from keras_imbalance._core import check_cost_matrix, invalid
+from keras_imbalance.decisions.arrays import class_probabilities
 
 
 def minimum_cost_decision(probabilities: npt.ArrayLike, cost_matrix: npt.ArrayLike, *, axis: int = -1) -> np.ndarray:
@@ -43,8 +36,7 @@ def minimum_cost_decision(probabilities: npt.ArrayLike, cost_matrix: npt.ArrayLi
 
     Reference: Elkan, The Foundations of Cost-Sensitive Learning, 2001.
     """
-    given = channels_at_end(check_numbers(probabilities, "probabilities"), check_whole(axis, "axis"))
-    p = two_channels(check_probabilities(given, given=probabilities).astype(np.float64))
+    p = class_probabilities(probabilities, axis)
     return expected_costs(p, relative_costs(cost_matrix, p.shape[-1])).argmin(axis=-1).astype(np.int64)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from keras_imbalance.decisions.folds import held_out
-from keras_imbalance.decisions.scoring import Objective, best_cut, confusion_of
+from keras_imbalance.decisions.scoring import Objective, best_cut
+from keras_imbalance.metrics import functional
 
 BELOW_ALL = -1.0
 
@@ -22,7 +23,9 @@ def tune_cut(
 
     def of_fold(kept, held):
         cut, _ = best_threshold(labels[kept], p[kept], weights[kept], objective)
-        return confusion_of(labels[held], (p[held] > cut).astype(np.int64), weights[held], 2)
+        return functional.confusion_matrix(
+            labels[held], (p[held] > cut).astype(np.int64), num_classes=2, weights=weights[held]
+        )
 
     folds = held_out(labels, 2, of_fold)
     cross_validated = np.nan if folds is None else float(objective.gains(folds.sum(axis=0)))

@@ -6,17 +6,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_flag, check_names, check_shares, check_whole, invalid, log_ratio
-from keras_imbalance._keras import Layer, compute_dtype, keras, largest, ops, register
+from keras_imbalance._core import check_flag, check_names, check_shares, invalid, log_ratio
+from keras_imbalance._keras import ops, register
 from keras_imbalance.decisions.costs import expected_costs, relative_costs
-from keras_imbalance.decisions.decision import check_channels, log_of
+from keras_imbalance.decisions.decision import (
+    ClassIds,
+    OutputLayer,
+    check_channels,
+    known_classes,
+    log_of,
+    probabilities_of,
+)
 from keras_imbalance.decisions.priors import Shares, log_ratio_of_labels
 
 LEAST_RATIO = np.log(1e-30)  # of one class to another: beyond it float32 has no digits left
 
 
 @register
-class PriorCorrection(Layer):
+class PriorCorrection(OutputLayer):
     """Layer on top of a trained model that moves its probabilities to other class shares, as `correct_prior` does.
 
     After a correction do not decide at 0.5: few corrected probabilities of a rare class exceed it. Decide by
@@ -71,8 +78,7 @@ class PriorCorrection(Layer):
         axis: int = -1,
         **kwargs: Any,
     ):
-        # Without autocast, so that half precision does not round the probabilities before they are read.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(axis=axis, **kwargs)
         self.multi_label = check_flag(multi_label, "multi_label")
         names = check_names(class_names)
         train_prior = _in_order(train_prior, "train_prior", names)
@@ -80,8 +86,6 @@ class PriorCorrection(Layer):
         self.log_ratio = (log_ratio_of_labels if multi_label else log_ratio)(train_prior, true_prior)
         self.train_prior, self.true_prior = _as_json(train_prior), _as_json(true_prior)
         self.from_logits = check_flag(from_logits, "from_logits")
-        self.axis = check_whole(axis, "axis")
-        self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
         self._check_inputs(input_shape, self.axis)
@@ -94,9 +98,8 @@ class PriorCorrection(Layer):
             received = f"{len(self.log_ratio)} labels and inputs of shape {tuple(shape)}"
             raise invalid("train_prior", "be for as many labels as there are channels", received=received)
 
-    def call(self, inputs: Any) -> Any:
-        values = ops.cast(inputs, compute_dtype(self.compute_dtype))
-        return ops.moveaxis(self._corrected(ops.moveaxis(values, self.axis, -1)), -1, self.axis)
+    def of_tensor(self, values: Any) -> Any:
+        return ops.moveaxis(self._corrected(values), -1, self.axis)
 
     def _corrected(self, values):
         sigmoids = self.multi_label or values.shape[-1] == 1
@@ -122,20 +125,13 @@ class PriorCorrection(Layer):
         self._check_inputs((None, channels), -1)
         return 1.0, self.log_ratio[..., 1] - self.log_ratio[..., 0] if sigmoids else self.log_ratio
 
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return tuple(input_shape)
-
-    def compute_output_spec(self, inputs: Any) -> Any:
-        dtype = compute_dtype(self.compute_dtype)
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=dtype)
-
     def get_config(self) -> dict:
-        own = {"train_prior": self.train_prior, "true_prior": self.true_prior, "axis": self.axis}
+        own = {"train_prior": self.train_prior, "true_prior": self.true_prior}
         return {**super().get_config(), **own, "from_logits": self.from_logits, "multi_label": self.multi_label}
 
 
 @register
-class MinimumCostDecision(Layer):
+class MinimumCostDecision(ClassIds):
     """Layer on top of a trained model that gives the class of the lowest expected cost, argmin_k sum_j p_j cost[j, k].
 
     The probabilities must be calibrated: after training on resampled data put `PriorCorrection` before it. It has no gradient.
@@ -163,38 +159,21 @@ class MinimumCostDecision(Layer):
     """
 
     def __init__(self, cost_matrix: npt.ArrayLike, *, from_logits: bool = False, axis: int = -1, **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(axis=axis, **kwargs)
         self.costs = relative_costs(cost_matrix)
         self.cost_matrix = np.asarray(cost_matrix).tolist()
         self.from_logits = check_flag(from_logits, "from_logits")
-        self.axis = check_whole(axis, "axis")
-        self.supports_masking = True
 
     def build(self, input_shape: tuple) -> None:
         check_channels(input_shape, self.axis, len(self.costs), "cost_matrix")
         self.built = True
 
-    def call(self, inputs: Any) -> Any:
-        p = ops.moveaxis(ops.cast(inputs, compute_dtype(self.compute_dtype)), self.axis, -1)
-        if p.shape[-1] == 1:
-            both = (ops.sigmoid(-p), ops.sigmoid(p)) if self.from_logits else (1 - p, p)
-            p = ops.concatenate(both, axis=-1)
-        elif self.from_logits:
-            p = ops.softmax(p, axis=-1)
-        decisions = largest(-expected_costs(p, ops.convert_to_tensor(self.costs, dtype=p.dtype)))
-        unknown = ops.any(ops.isnan(p), axis=-1)
-        return ops.where(unknown, ops.full_like(decisions, -1), decisions)
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        axis = self.axis % len(input_shape)
-        return tuple(input_shape[:axis]) + tuple(input_shape[axis + 1 :])
-
-    def compute_output_spec(self, inputs: Any) -> Any:
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype="int32")
+    def of_tensor(self, values: Any) -> Any:
+        p = probabilities_of(values, self.from_logits)
+        return known_classes(-expected_costs(p, ops.convert_to_tensor(self.costs, dtype=p.dtype)))
 
     def get_config(self) -> dict:
-        own = {"cost_matrix": self.cost_matrix, "from_logits": self.from_logits, "axis": self.axis}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "cost_matrix": self.cost_matrix, "from_logits": self.from_logits}
 
 
 def _in_order(shares, argument, names):

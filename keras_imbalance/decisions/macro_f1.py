@@ -8,22 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_imbalance._core import (
-    channels_at_end,
     check_flag,
     check_names,
     check_number,
-    check_numbers,
     check_probabilities,
     check_table,
-    check_whole,
     invalid,
     is_one_channel,
     log_ratio,
     two_channels,
 )
-from keras_imbalance._keras import largest, ops, register
-from keras_imbalance.decisions.arrays import classes_first, largest_class
-from keras_imbalance.decisions.decision import ClassDecision, check_channels, pair_of
+from keras_imbalance._keras import ops, register
+from keras_imbalance.decisions.arrays import classes_first, largest_class, probability_rows
+from keras_imbalance.decisions.decision import ClassIds, Decision, check_channels, known_classes, probabilities_of
 from keras_imbalance.decisions.prior_estimate import estimate_prior
 from keras_imbalance.decisions.priors import Shares, sigmoid, softmax
 
@@ -33,7 +30,7 @@ STARTS = (0.0, 0.5, 1.0)  # from argmax of p / prior^s
 
 
 @register
-class MacroF1Decision(ClassDecision):
+class MacroF1Decision(ClassIds, Decision):
     """The class c of the largest gain_c p_c - cost_c; see `tune_macro_f1`, which finds both and returns this.
 
     It decides arrays in NumPy, int64, and is a layer on top of a trained model, saved with it.
@@ -92,15 +89,11 @@ class MacroF1Decision(ClassDecision):
         return _decide(p.reshape(-1, p.shape[-1]), self.gain, self.cost, self.ratio).reshape(p.shape[:-1])
 
     def of_tensor(self, values: Any) -> Any:
-        if self.from_logits:
-            values = ops.sigmoid(values) if values.shape[-1] == 1 else ops.softmax(values, axis=-1)
-        p = pair_of(values)
+        p = probabilities_of(values, self.from_logits)
         # Multiplied by the sum that would rescale them: no division, and the same order.
         moved, gain, cost = (ops.convert_to_tensor(part, dtype=p.dtype) for part in (self.ratio, self.gain, self.cost))
         p = p * moved
-        decisions = largest(p * gain - ops.sum(p, axis=-1, keepdims=True) * cost)
-        unknown = ops.any(ops.isnan(p), axis=-1)
-        return ops.where(unknown, ops.full_like(decisions, -1), decisions)
+        return known_classes(p * gain - ops.sum(p, axis=-1, keepdims=True) * cost)
 
     def get_config(self) -> dict:
         own = {name: getattr(self, name).tolist() for name in ("gain", "cost", "ratio")}
@@ -158,11 +151,7 @@ def tune_macro_f1(
     Consistent Multiclass Algorithms for Complex Performance Measures, 2015; Schultheis et al., Generalized Test Utilities for
     Long-Tail Performance, 2023.
     """
-    given = channels_at_end(check_numbers(probabilities, "probabilities"), check_whole(axis, "axis"))
-    p = two_channels(check_probabilities(given, given=probabilities).astype(np.float64))
-    p = p.reshape(-1, p.shape[-1])
-    if len(p) == 0:
-        raise invalid("probabilities", "hold at least one row", received=f"shape {np.shape(probabilities)}")
+    p = probability_rows(probabilities, axis)
     names = check_names(class_names, p.shape[1])
     if train_prior is None and true_prior is not None:
         raise invalid(

@@ -15,7 +15,8 @@ import numpy as np
 from keras_imbalance.decisions.arrays import classes_first, largest_class, two_largest
 from keras_imbalance.decisions.cuts import confusions_above
 from keras_imbalance.decisions.folds import held_out, is_better, stratified_folds
-from keras_imbalance.decisions.scoring import ROUNDING, Objective, best_cut, confusion_of
+from keras_imbalance.decisions.scoring import ROUNDING, Objective, best_cut
+from keras_imbalance.metrics import functional
 
 Rule = Literal["threshold", "nothing", "exponent", "offsets"]
 GAP = 1e-10  # turning points closer than this are one: rounding may decide rows between them either way
@@ -52,7 +53,9 @@ def tune_offsets(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndar
     offsets = offsets - offsets.mean()
     # Judged as decided later: where two classes tie, the rounding of the mean may turn a row.
     decided = largest_class(classes_first(log_p) + offsets[:, None])
-    gain = float(objective.gains(confusion_of(labels, decided, weights, log_p.shape[1])))
+    gain = float(
+        objective.gains(functional.confusion_matrix(labels, decided, num_classes=log_p.shape[1], weights=weights))
+    )
     if held is not None:
         return Tuned(offsets, gain, float(objective.gains(held.sum(axis=0))), rule)
     return Tuned(offsets, gain, gain if rule == "nothing" else np.nan, rule)
@@ -64,7 +67,9 @@ def _two_classes(labels, log_p, weights, objective):
 
     def of_fold(kept, held):
         cut = _best_odds(labels[kept], odds[kept], weights[kept], objective)
-        return confusion_of(labels[held], (odds[held] > cut).astype(np.int64), weights[held], 2)
+        return functional.confusion_matrix(
+            labels[held], (odds[held] > cut).astype(np.int64), num_classes=2, weights=weights[held]
+        )
 
     cut = _best_odds(labels, odds, weights, objective)
     return np.array([cut / 2, -cut / 2]), held_out(labels, 2, of_fold), "offsets"
@@ -105,7 +110,7 @@ def _several(labels, log_p, weights, objective):
         start = -EXPONENTS[exponents[k]] * log_shares
         found = _ascend(np.ascontiguousarray(scores[:, kept]), labels[kept], weights[kept], objective, start)
         decided = largest_class(scores[:, out] + found[:, None].astype(np.float32))
-        parts.append(confusion_of(labels[out], decided, weights[out], num_classes))
+        parts.append(functional.confusion_matrix(labels[out], decided, num_classes=num_classes, weights=weights[out]))
     of_offsets = np.stack(parts)
     if is_better(of_offsets, held, objective):
         rule, held = "offsets", of_offsets
@@ -137,7 +142,9 @@ def _ascend(scores, labels, weights, objective, start):
     scores = scores + start[:, None].astype(np.float32)
     first, best, second, runner_up = two_largest(scores)
     undecided = first - second < 2 * REACH  # no offset in reach turns another row
-    settled = confusion_of(labels[~undecided], best[~undecided], weights[~undecided], num_classes)
+    settled = functional.confusion_matrix(
+        labels[~undecided], best[~undecided], num_classes=num_classes, weights=weights[~undecided]
+    )
     scores, labels, weights = np.ascontiguousarray(scores[:, undecided]), labels[undecided], weights[undecided]
     leaders = [part[undecided] for part in (first, best, second, runner_up)]
     for _ in range(MOST_SWEEPS):

@@ -7,17 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import (
-    channels_at_end,
-    check_names,
-    check_number,
-    check_numbers,
-    check_probabilities,
-    check_shares,
-    check_whole,
-    invalid,
-    two_channels,
-)
+from keras_imbalance._core import check_names, check_number, check_shares, check_whole
+from keras_imbalance.decisions.arrays import probability_rows
 from keras_imbalance.decisions.priors import Shares
 
 SAMPLE = 20_000  # rows that find where to start
@@ -79,11 +70,7 @@ def estimate_prior(
     References: Saerens et al., Adjusting the Outputs of a Classifier to New a Priori Probabilities, 2002; Wilks, The
     Large-Sample Distribution of the Likelihood Ratio, 1938.
     """
-    given = channels_at_end(check_numbers(probabilities, "probabilities"), check_whole(axis, "axis"))
-    p = two_channels(check_probabilities(given, given=probabilities))
-    p = p.reshape(-1, p.shape[-1])
-    if len(p) == 0:
-        raise invalid("probabilities", "hold at least one row", received=f"shape {np.shape(probabilities)}")
+    p = probability_rows(probabilities, axis)
     names = check_names(class_names, p.shape[1])
     train = check_shares(train_prior, "train_prior", num_classes=p.shape[1], class_names=names)
     check_number(significance, "significance", above=0, most=1)

@@ -125,9 +125,3 @@ def best_cut(gains: np.ndarray, cuts: np.ndarray, nearest_to: float) -> int:
     best = gains.max()
     equals = np.flatnonzero(gains >= best - ROUNDING * max(1.0, abs(best)))
     return int(equals[np.abs(cuts[equals] - nearest_to).argmin()])
-
-
-def confusion_of(labels: np.ndarray, decided: np.ndarray, weights: np.ndarray, num_classes: int) -> np.ndarray:
-    """Confusion matrix `(C, C)` of class ids."""
-    cells = num_classes**2
-    return np.bincount(labels * num_classes + decided, weights, cells).reshape(num_classes, num_classes)

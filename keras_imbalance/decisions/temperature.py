@@ -16,7 +16,7 @@ from keras_imbalance._core import (
     is_one_channel,
     line_up,
 )
-from keras_imbalance._keras import compute_dtype, keras, ops, register
+from keras_imbalance._keras import ops, register
 from keras_imbalance.decisions.decision import Decision, log_of
 from keras_imbalance.decisions.priors import sigmoid, softmax
 
@@ -81,13 +81,6 @@ class Temperature(Decision):
     def on_logits(self, channels: int, sigmoids: bool) -> tuple[float, np.ndarray]:
         """The factor and the summand that logits need in place of this layer."""
         return 1 / self.value, np.zeros(())
-
-    def compute_output_shape(self, input_shape: tuple) -> tuple:
-        return tuple(input_shape)
-
-    def compute_output_spec(self, inputs: Any) -> Any:
-        dtype = compute_dtype(self.compute_dtype)
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=dtype)
 
     def get_config(self) -> dict:
         own = {"value": self.value, "loss": self.loss}

@@ -22,7 +22,7 @@ from keras_imbalance._core import (
 from keras_imbalance._keras import largest, ops, register
 from keras_imbalance.decisions.arrays import classes_first, largest_class
 from keras_imbalance.decisions.cuts import tune_cut
-from keras_imbalance.decisions.decision import ClassDecision
+from keras_imbalance.decisions.decision import ClassIds, Decision
 from keras_imbalance.decisions.offsets import Rule, tune_offsets
 from keras_imbalance.decisions.scoring import AT, ObjectiveName, make_objective
 
@@ -30,7 +30,7 @@ Kind = Literal["binary", "multi_label", "multi_class"]
 
 
 @register
-class Thresholds(ClassDecision):
+class Thresholds(ClassIds, Decision):
     """Tuned thresholds, called on probabilities to decide; see `tune_thresholds`, which returns them.
 
     They decide arrays in NumPy, int64, and are a layer on top of a trained model, saved with it.
@@ -53,8 +53,7 @@ class Thresholds(ClassDecision):
 
     Raises:
         ValueError: for thresholds that are not finite or do not suit the kind; for more or fewer channels than they were tuned
-        on,
-            and for arrays with values outside [0, 1].
+            on, and for arrays with values outside [0, 1].
 
     Example:
     >>> thresholds = Thresholds(0.25, kind="binary")

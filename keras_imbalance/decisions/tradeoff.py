@@ -23,7 +23,7 @@ from keras_imbalance._core import (
 )
 from keras_imbalance.decisions.arrays import classes_first, largest_class
 from keras_imbalance.decisions.priors import Shares
-from keras_imbalance.decisions.scoring import confusion_of
+from keras_imbalance.metrics import functional
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +90,8 @@ def tradeoff_curve(
     truth = y_true if class_names is None else named_ids(y_true, class_names, "y_true")[0]
     labels, rows, weights = line_up(truth, numbers, sample_weight=sample_weight, **rule)
     p = two_channels(check_probabilities(rows, given=probabilities).astype(np.float64))
-    size = p.shape[-1]
-    counts = np.bincount(labels.reshape(-1), weights.reshape(-1), size)
+    labels, weights, size = labels.reshape(-1), weights.reshape(-1), p.shape[-1]
+    counts = np.bincount(labels, weights, size)
     if not counts.all():
         received = f"no rows that count of class {', '.join(map(str, np.flatnonzero(counts == 0)))}"
         raise invalid("y_true", "hold rows of every class", received=received, remedy="Take more validation rows.")
@@ -103,7 +103,7 @@ def tradeoff_curve(
     for exponent in exponents.tolist():
         shift = log_ratio(train_prior, target_distribution(counts, exponent), size, class_names=names)
         decided = largest_class(log_p + shift[:, None])
-        confusions.append(confusion_of(labels.reshape(-1), decided, weights.reshape(-1), size))
+        confusions.append(functional.confusion_matrix(labels, decided, num_classes=size, weights=weights))
     confusion = np.stack(confusions)
     right, predicted = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=1)
     precision = right / np.where(predicted > 0, predicted, 1)
