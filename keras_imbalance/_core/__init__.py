@@ -1,16 +1,12 @@
 """What every room shares: counts and weights, the label rule, checks of arguments. NumPy and `keras.ops`; knows no model."""
 
 from keras_imbalance._core._check_arrays import (
-    HALF_PRECISION_TOLERANCE,
-    PER_CLASS,
-    ROW_SUM_TOLERANCE,
     channels_at_end,
     check_confusion,
     check_cost_matrix,
     check_counts,
     check_counts_shape,
     check_counts_with_empty_classes,
-    check_distribution,
     check_numbers,
     check_probabilities,
     check_table,
@@ -21,9 +17,6 @@ from keras_imbalance._core._check_arrays import (
     two_channels,
 )
 from keras_imbalance._core._checks import (
-    MISSING,
-    MOST_SHOWN,
-    RESERVED,
     check_callable,
     check_flag,
     check_ignored,
@@ -47,9 +40,6 @@ from keras_imbalance._core._columns import (
 from keras_imbalance._core._counts import (
     LOOKUP,
     MOST_CLASSES,
-    SCHEMES,
-    SEVERAL,
-    TARGETS,
     Scheme,
     class_prior,
     class_weights,
@@ -67,6 +57,7 @@ from keras_imbalance._core._hard_labels import (
     named_ids,
     number_anew,
     position_weights,
+    rows_by_class,
     warn_of_sorted_names,
 )
 from keras_imbalance._core._labels import (
@@ -91,7 +82,6 @@ from keras_imbalance._core._nests import (
 )
 from keras_imbalance._core._priors import (
     check_shares,
-    class_id,
     log_ratio,
 )
 from keras_imbalance._core._sampler import (
@@ -115,17 +105,8 @@ from keras_imbalance._core._text_table import (
 __all__ = [
     "BY_CLASSES",
     "ENDLESS",
-    "HALF_PRECISION_TOLERANCE",
     "LOOKUP",
-    "MISSING",
     "MOST_CLASSES",
-    "MOST_SHOWN",
-    "PER_CLASS",
-    "RESERVED",
-    "ROW_SUM_TOLERANCE",
-    "SCHEMES",
-    "SEVERAL",
-    "TARGETS",
     "UNIQUE",
     "Aligned",
     "MatchedLosses",
@@ -140,7 +121,6 @@ __all__ = [
     "check_counts",
     "check_counts_shape",
     "check_counts_with_empty_classes",
-    "check_distribution",
     "check_distributions",
     "check_flag",
     "check_ids",
@@ -161,7 +141,6 @@ __all__ = [
     "check_weight_values",
     "check_whole",
     "check_zero_division",
-    "class_id",
     "class_ids",
     "class_prior",
     "class_weights",
@@ -189,6 +168,7 @@ __all__ = [
     "number_text",
     "outside_of_probabilities",
     "position_weights",
+    "rows_by_class",
     "rows_text",
     "shapes_fit",
     "shown",

@@ -14,6 +14,7 @@ from keras_imbalance._core._check_arrays import (
 )
 from keras_imbalance._core._checks import (
     check_flag,
+    check_ignored,
     check_names,
     check_number,
     check_one_of,
@@ -30,7 +31,7 @@ from keras_imbalance._core._hard_labels import (
     number_anew,
     warn_of_sorted_names,
 )
-from keras_imbalance._core._priors import class_id
+from keras_imbalance._core._priors import ids_of_keys
 from keras_imbalance._core._sources import has_passes, one_pass
 from keras_imbalance._keras import PyDataset
 
@@ -88,7 +89,7 @@ def count_classes(
     """
     check_whole(num_classes, "num_classes", 1, most=MOST_CLASSES, optional=True)
     check_whole(axis, "axis", optional=True)
-    check_whole(ignore_class, "ignore_class", optional=True)
+    check_ignored(ignore_class)
     names = check_names(class_names, num_classes)
     size = num_classes if names is None else len(names)
     rule = {"num_classes": size, "axis": axis, "ignore_class": ignore_class, "multi_label": multi_label}
@@ -183,7 +184,7 @@ def class_weights(
     if check_flag(as_dict, "as_dict"):
         rule: dict[str, Any] = {"scheme": scheme, "beta": beta, "normalize": normalize, "ignore_class": ignore_class}
         return dict(enumerate(class_weights(class_counts, **rule).tolist()))
-    check_whole(ignore_class, "ignore_class", optional=True)
+    check_ignored(ignore_class)
     table = check_table(class_counts, "class_counts")
     if ignore_class is not None and table.ndim == 1 and 0 <= ignore_class < len(table):
         others = class_weights(np.delete(table, ignore_class), scheme=scheme, beta=beta, normalize=normalize)
@@ -291,8 +292,9 @@ def _q_shares(counts, q):
 
 def _mapped_shares(counts, target, class_names):
     shares = np.full(len(counts), np.nan)
-    for key, share in target.items():
-        index = class_id(key, "target", len(counts), class_names)
+    for index, (key, share) in zip(
+        ids_of_keys(target, "target", len(counts), class_names), target.items(), strict=True
+    ):
         share = share.item() if isinstance(share, np.ndarray) and share.ndim == 0 else share
         if not is_number(share) or not np.isfinite(share) or share < 0:
             raise invalid("target", "map classes to finite shares, not negative", {key: share})

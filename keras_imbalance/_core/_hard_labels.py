@@ -97,6 +97,17 @@ def class_ids(
     return table.argmax(axis=1).astype(np.int64)
 
 
+def rows_by_class(ids: np.ndarray, num_classes: int = 0) -> list[np.ndarray]:
+    """The row numbers of every class, ascending; of the largest id + 1 classes, or of `num_classes` where that is more.
+
+    Example:
+    >>> rows_by_class(np.array([1, 0, 1]), 3)
+    [array([1]), array([0, 2]), array([], dtype=int64)]
+    """
+    ends = np.cumsum(np.bincount(ids, minlength=num_classes))
+    return np.split(np.argsort(ids, kind="stable"), ends[:-1])
+
+
 class Lined(NamedTuple):
     """What counts of hard labels and predictions, the channels last and N rows; what does not is left out.
 

@@ -25,7 +25,7 @@ class MatchedLosses(WeakSet):
             loss.adjust_to(shares)
 
     def check(self, shares: np.ndarray) -> None:
-        """Raises where there are losses and none of them is adjusted to these shares. One may be of a model of before."""
+        """Raises where there are losses, of which some may be of earlier models, and none is adjusted to these shares."""
         adjusted = [loss.drawn_prior for loss in self]
         if adjusted and not any(np.allclose(prior, shares, rtol=CLOSE, atol=CLOSE) for prior in adjusted):
             raise invalid(

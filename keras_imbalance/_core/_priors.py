@@ -111,19 +111,26 @@ def _in_order(shares, argument, num_classes, class_names):
     """The values of a mapping in the order of the class ids."""
     num_classes = len(shares) if num_classes is None else num_classes
     ordered: list[Any] = [MISSING] * num_classes
-    for key, share in shares.items():
-        ordered[class_id(key, argument, num_classes, class_names)] = share
+    for i, share in zip(ids_of_keys(shares, argument, num_classes, class_names), shares.values(), strict=True):
+        ordered[i] = share
     missing = [i if class_names is None else class_names[i] for i, share in enumerate(ordered) if share is MISSING]
     if missing:
         raise invalid(argument, f"give every class a share; those of {missing[:10]} are missing", shares)
     return ordered
 
 
-def class_id(key: Any, argument: str, num_classes: int, class_names: Sequence[str] | None = None) -> int:
-    """The class that a key of a mapping stands for, an id or one of `class_names`; raises for any other key."""
+def ids_of_keys(
+    mapping: Mapping, argument: str, num_classes: int, class_names: Sequence[str] | None = None
+) -> list[int]:
+    """The classes that the keys of a mapping stand for, ids or ones of `class_names`; raises for any other key."""
     names = {name: i for i, name in enumerate(class_names or ())}
-    index = names.get(key, key)
-    if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < num_classes:
-        known = f"one of {list(names)[:10]}" if names else f"a class id from 0 to {num_classes - 1}"
-        raise invalid(argument, f"have {known} as each key", received=f"the key {key!r}", remedy=nearest(key, names))
-    return int(index)
+    found = []
+    for key in mapping:
+        index = names.get(key, key)
+        if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < num_classes:
+            known = f"one of {list(names)[:10]}" if names else f"a class id from 0 to {num_classes - 1}"
+            raise invalid(
+                argument, f"have {known} as each key", received=f"the key {key!r}", remedy=nearest(key, names)
+            )
+        found.append(int(index))
+    return found

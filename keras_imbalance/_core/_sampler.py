@@ -12,7 +12,7 @@ from keras_imbalance._keras import keras
 class Sampler(Protocol):
     """Chooses which rows come next by the shares of classes that it is asked for.
 
-    `ArraySampler` and `StreamSampler` are samplers; so is any other object with these attributes.
+    `ClassSampler`, `ArraySampler` and `StreamSampler` are samplers; so is any other object with these attributes.
     """
 
     target: Any

@@ -1,6 +1,6 @@
 """Which Keras this process runs, and everything that leans on its private names. All other rooms take Keras from here."""
 
-from keras_imbalance._keras._addons import INSTALL, VERSION, import_over_tf_keras, load_tensorflow_addons
+from keras_imbalance._keras._addons import load_tensorflow_addons
 from keras_imbalance._keras._backend import (
     REDUCTION,
     Callback,
@@ -36,7 +36,6 @@ from keras_imbalance._keras._backend import (
     names_in_logs,
     num_replicas,
     ops,
-    progress_bar,
     rebuild_functions,
     register,
     row_maximum,
@@ -84,14 +83,11 @@ from keras_imbalance._keras._names import OWN_REDUCTIONS, snake_case
 from keras_imbalance._keras._optimizers import (
     fresh_copy,
     is_built,
-    learners,
     learning_rates,
-    on_demand,
-    parts,
     separate_averages,
     set_learning_rates,
 )
-from keras_imbalance._keras._phase_optimizers import build_parts, phase_optimizers, same_optimizer
+from keras_imbalance._keras._phase_optimizers import build_parts, phase_optimizers
 from keras_imbalance._keras._tensorflow import tensorflow, text_tensor
 from keras_imbalance._keras._training import (
     as_array,
@@ -109,11 +105,9 @@ from keras_imbalance._keras._training import (
 )
 
 __all__ = [
-    "INSTALL",
     "LEARNING_RATE_CALLBACKS",
     "OWN_REDUCTIONS",
     "REDUCTION",
-    "VERSION",
     "Activation",
     "Average",
     "Callback",
@@ -152,7 +146,6 @@ __all__ = [
     "graph_ends",
     "has_graph",
     "has_own_train_step",
-    "import_over_tf_keras",
     "initializer",
     "inner_layers",
     "inner_loss",
@@ -166,7 +159,6 @@ __all__ = [
     "keras",
     "keras_mask",
     "largest",
-    "learners",
     "learning_rates",
     "less_is_better",
     "load_tensorflow_addons",
@@ -178,19 +170,15 @@ __all__ = [
     "names_in_logs",
     "need_keras_3",
     "num_replicas",
-    "on_demand",
     "ops",
     "optimizer_config",
     "optimizer_variables",
     "own_trainable",
-    "parts",
     "phase_optimizers",
-    "progress_bar",
     "rebuild_functions",
     "register",
     "row_maximum",
     "row_minimum",
-    "same_optimizer",
     "seeded",
     "segment_sum",
     "separate_averages",

@@ -66,7 +66,6 @@ deserialize = keras.saving.deserialize_keras_object
 custom_gradient = custom_gradient_of(keras.backend.backend())
 initializer = keras.initializers.get
 Initializer = keras.initializers.Initializer
-progress_bar = keras.utils.Progbar
 _Class = TypeVar("_Class", bound=type)
 
 __all__ = [
@@ -104,7 +103,6 @@ __all__ = [
     "names_in_logs",
     "num_replicas",
     "ops",
-    "progress_bar",
     "rebuild_functions",
     "register",
     "row_maximum",

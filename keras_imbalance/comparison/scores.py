@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_imbalance._core import class_ids, invalid
+from keras_imbalance._core import class_ids, invalid, rows_by_class
 from keras_imbalance.comparison.method import Method, Run
 from keras_imbalance.comparison.training import Trained
 from keras_imbalance.decisions import correct_prior
@@ -113,8 +113,8 @@ def folds(labels: np.ndarray, parts: int, seed: int) -> np.ndarray:
     """
     part_of = np.empty(len(labels), dtype=np.int64)
     rng, first = np.random.default_rng(seed), 0
-    for label in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == label))
+    for members in filter(len, rows_by_class(labels)):
+        rows = rng.permutation(members)
         part_of[rows] = (first + np.arange(len(rows))) % parts
         first += len(rows)
     return part_of

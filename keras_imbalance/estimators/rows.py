@@ -12,6 +12,7 @@ from keras_imbalance._core import (
     check_whole,
     class_ids,
     invalid,
+    rows_by_class,
     target_distribution,
 )
 from keras_imbalance._keras import tree
@@ -150,9 +151,9 @@ def member_rows(
     check_ids_are_few(ids, "classes")
     counts = np.bincount(ids)
     sizes = rows_of_classes(counts, target, ratio=ratio, max_repeats=max_repeats, class_names=class_names)
-    hands = []
+    hands, of_class = [], rows_by_class(ids)
     for position, i in enumerate(np.flatnonzero(counts)):
-        rows, rng = np.flatnonzero(ids == i), np.random.default_rng([seed, position])
+        rows, rng = of_class[i], np.random.default_rng([seed, position])
         if sampling == "undersample":
             hands.append(deal(rows, num_members, sizes[i], rng))
         else:

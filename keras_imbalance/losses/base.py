@@ -9,6 +9,7 @@ from keras_imbalance._core import (
     Aligned,
     align,
     check_flag,
+    check_ignored,
     check_number,
     check_one_of,
     check_table,
@@ -126,7 +127,7 @@ class ImbalanceLoss(Loss):
         self.from_logits = check_flag(from_logits, "from_logits")
         self.multi_label = check_flag(multi_label, "multi_label")
         self.label_smoothing = check_number(label_smoothing, "label_smoothing", 0, 1)
-        self.ignore_class = check_whole(ignore_class, "ignore_class", optional=True)
+        self.ignore_class = check_ignored(ignore_class)
         self.axis = check_whole(axis, "axis")
         self.pos_weight = None if pos_weight is None else check_class_weights(pos_weight, "pos_weight")
 

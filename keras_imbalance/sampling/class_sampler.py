@@ -1,6 +1,5 @@
 """Which rows come next, as numbers: pure NumPy, for any loop and any loader."""
 
-import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
@@ -15,11 +14,13 @@ from keras_imbalance._core import (
     check_whole,
     count_classes,
     invalid,
+    labels_of,
     shown,
     target_distribution,
+    text_table,
 )
 from keras_imbalance.sampling.distribution import LiveDistribution
-from keras_imbalance.sampling.inputs import class_of_rows, labels_of
+from keras_imbalance.sampling.inputs import class_of_rows
 from keras_imbalance.sampling.plan import Planner, capped_shares
 from keras_imbalance.sampling.shards import one_shard
 
@@ -175,11 +176,7 @@ class ClassSampler(LiveDistribution):
             lines.append((name, f"{rows}", _percent(has), _percent(gets), f"{times:.2f}"))
         if self.num_classes > MOST_LINES:
             lines.insert(MOST_LINES // 2 + 1, ("...",) * 5)
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join([name.ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells, widths[1:], strict=True))])
-            for name, *cells in lines
-        )
+        return text_table([lines])
 
     def state_dict(self) -> dict:
         """What a resumed run needs to go on with the batches that would have come, as JSON types."""
@@ -226,8 +223,7 @@ class ClassSampler(LiveDistribution):
         self.batch_size = check_whole(batch_size, "batch_size", 1)
         self._max_repeats = check_number(max_repeats, "max_repeats", above=0, optional=True)
         self._classes_per_batch = check_whole(classes_per_batch, "classes_per_batch", 1, optional=True)
-        self._seeded = seed is not None
-        self.seed = random.randrange(2**31) if seed is None else check_whole(seed, "seed", 0)
+        self._take_seed(seed)
         epoch_rows = _rows_of(epoch_size, counts, target_distribution(counts, target, class_names=names))
         if self._classes_per_batch is not None:
             self._check_classes_per_batch(exact)

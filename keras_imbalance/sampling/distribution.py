@@ -1,5 +1,6 @@
 """What a sampler is asked for, and the class shares that follow: what callbacks set and read."""
 
+import random
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -8,7 +9,7 @@ from weakref import WeakSet
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import MatchedLosses, check_names, invalid, target_distribution
+from keras_imbalance._core import MatchedLosses, check_names, check_whole, invalid, target_distribution
 
 _samplers: WeakSet = WeakSet()  # all of this process, so that a backup can tell which drew rows and is not saved
 
@@ -30,7 +31,6 @@ class LiveDistribution:
         matched_losses: the losses that are adjusted to what is drawn.
     """
 
-    seed: int
     in_order = False  # whether every epoch is each row once, in order, as validation rows are
 
     def __init__(self, class_counts: np.ndarray, target: Any, class_names: Sequence[str] | None = None):
@@ -105,6 +105,11 @@ class LiveDistribution:
         raise TypeError(
             f"{type(self).__name__} is not iterable. Its batches are those of `sampler.dataset()`, which `fit` takes too."
         )
+
+    def _take_seed(self, seed: int | None) -> None:
+        """Keeps the seed, and whether it was given; else it is one from Python's `random`."""
+        self._seeded = seed is not None
+        self.seed = random.randrange(2**31) if seed is None else check_whole(seed, "seed", 0)
 
     def _shares_of(self, target: Any) -> np.ndarray:
         """The shares that a target stands for; raises where the sampler cannot draw them."""

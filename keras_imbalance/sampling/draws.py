@@ -39,8 +39,8 @@ def batch_classes(
     """The class of every position of several batches.
 
     exact: systematic sampling. A batch holds the classes at B equally spaced points of the cumulated shares, so each class has
-    floor or ceil of B * share positions, shuffled; and so it is in
-    each half, quarter and eighth of the batch, down to 8 rows, for replicas.
+    floor or ceil of B * share positions, shuffled; and so it is in each half, quarter and eighth of the batch, down to 8 rows,
+    for replicas.
 
     Args:
         shares: float64 `(C,)`, sum 1.

@@ -17,6 +17,7 @@ from keras_imbalance._core import (
     check_whole,
     class_ids,
     invalid,
+    rows_by_class,
     shown,
 )
 from keras_imbalance._keras import keras
@@ -205,8 +206,8 @@ def stratified_split(ids: np.ndarray, validation_split: float, seed: int) -> tup
     for number in np.argsort(taken - wanted, kind="stable")[: int(validation_split * len(ids)) - taken.sum()]:
         taken[number] += 1
     validates = np.zeros(len(ids), dtype=bool)
-    for number, several in enumerate(taken):
-        validates[rng.permutation(np.flatnonzero(ids == number))[:several]] = True
+    for rows, several in zip(rows_by_class(ids), taken, strict=True):
+        validates[rng.permutation(rows)[:several]] = True
     return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_imbalance._core import (
     BY_CLASSES,
-    arrays_of,
+    check_ignored,
     check_names,
     check_table,
     check_weight_shape,
@@ -17,23 +17,12 @@ from keras_imbalance._core import (
     invalid,
     is_frame,
     is_text,
-    labels_of,
+    looks_one_hot,
     named_ids,
     nearest,
     warn_of_sorted_names,
 )
 from keras_imbalance.sampling.nests import leaves
-
-__all__ = [
-    "arrays_of",
-    "check_weights",
-    "class_of_rows",
-    "column_names",
-    "common_length",
-    "features_and_labels",
-    "labels_of",
-    "rarest_classes",
-]
 
 RAREST = "rarest"
 NO_LABEL = "none"
@@ -173,7 +162,7 @@ def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int 
     [1, 0, 2, 1, 3]
     """
     check_whole(num_classes, "num_classes", 1, optional=True)
-    check_whole(ignore_class, "ignore_class", optional=True)
+    check_ignored(ignore_class)
     if isinstance(y, (tuple, dict)):
         raise invalid("classes", "be given for each row, where y is a nest of arrays", received="classes='rarest'")
     table = check_table(y, "y")
@@ -198,11 +187,7 @@ def _channels(table, num_classes, ignore_class):
             raise invalid("y", f"have {num_classes} columns", received=f"shape {table.shape}")
         return True
     one_hot = table.shape[-1] > 1 and ignore_class is None and num_classes in (None, table.shape[-1])
-    return one_hot and all(_is_one_hot(block) for block in _blocks(table))
-
-
-def _is_one_hot(block):
-    return bool(((block == 0) | (block == 1)).all()) and bool((block.sum(axis=-1) == 1).all())
+    return one_hot and all(looks_one_hot(block, None) for block in _blocks(table))
 
 
 def _blocks(table: np.ndarray) -> Iterator[np.ndarray]:

@@ -123,7 +123,7 @@ class Planner:
             rows[new], repeats[new] = self._bases.draw(classes[new], self.made)
             chances = np.random.default_rng([self.smote_seed, self.epoch, 1]).random((len(rows), 2))
             new, chances = new[order], chances[order]
-        counts_from = shards.kept * min(shards.probed, self.num_batches - 1)
+        counts_from = shards.counts_from(self.num_batches)
         return Plan(self.epoch, rows[order], repeats[order], new, chances, ends, totals - made, made, counts_from)
 
     def count(self, number: int, drawn: np.ndarray, made: np.ndarray) -> None:

@@ -28,6 +28,10 @@ class Shards(NamedTuple):
         """These shards, for a loader that asks for so many batches before it needs them."""
         return self._replace(probed=1 + batches)
 
+    def counts_from(self, num_batches: int) -> int:
+        """The batch that is taken, from 0, with which an epoch counts as one: the first that no probe takes, or the last."""
+        return self.kept * min(self.probed, num_batches - 1)
+
     def check(self, batch_size: int, seeded: bool) -> None:
         """Raises unless a batch can be divided like this, alike in every process."""
         if batch_size % self.num_shards:

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import ENDLESS, invalid, is_text, nearest, shown
+from keras_imbalance._core import ENDLESS, arrays_of, invalid, is_text, labels_of, nearest, shown
 from keras_imbalance._keras import PyDataset
-from keras_imbalance.sampling.inputs import arrays_of, labels_of
 from keras_imbalance.sampling.nests import leaf_names, leaves, mapped
 
 PROBED = 4  # rows that are read to see what rows look like
@@ -64,11 +63,15 @@ class Source:
             found = [self.source[row] for row in rows.tolist()]
         return [self._arrange(_nest_of(item)) for item in found]
 
+    def probed(self) -> np.ndarray:
+        """The numbers of a few rows, spread over the source."""
+        return np.unique(np.linspace(0, len(self) - 1, PROBED).astype(np.int64))
+
     def specs(self) -> Any:
         """A nest of the `RowSpec`s of a row, from a few rows spread over the source."""
         if self.is_array:
             return RowSpec(self.source.shape[1:], np.dtype(self.source.dtype).newbyteorder("="))
-        items = self.items(np.unique(np.linspace(0, len(self) - 1, PROBED).astype(np.int64)))
+        items = self.items(self.probed())
         parts = [leaves(item) for item in items]
         if len({len(part) for part in parts}) > 1:
             raise invalid(self.name, "give items of one form", received=shown(items[0]))
@@ -164,7 +167,7 @@ def _refuse_pairs(source, labels):
         return
     if not 0 < len(source) == len(labels):
         return
-    rows = np.unique(np.linspace(0, len(source) - 1, PROBED).astype(np.int64))
+    rows = source.probed()
     pairs = zip(source.items(rows), labels[rows], strict=True)
     if all(isinstance(item, tuple) and len(item) == 2 and np.array_equal(item[1], label) for item, label in pairs):
         remedy = "Pass ArraySampler(x, classes=y): the labels in the items are delivered."

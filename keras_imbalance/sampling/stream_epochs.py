@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from keras_imbalance.sampling.draws import rounded
+from keras_imbalance.sampling.draws import rounded, sorted_positions
 
 MOST_CHUNK = 2  # blocks whose copies are put in order at a time
 MOST_IDLE = 10**6  # rows, and as many epochs as IDLE_EPOCHS, that are read in a run without one that is passed on
@@ -112,7 +112,7 @@ class StreamEpoch:
         each, extra = np.divmod(given, np.maximum(rows, 1))
         # A random order within each class picks the rows that get one copy more.
         order = self.rng.permutation(len(ids))
-        order = order[np.argsort(ids[order].astype(np.int16) if len(rows) <= 2**15 else ids[order], kind="stable")]
+        order = order[sorted_positions(ids[order], len(rows))]
         rank = np.empty(len(ids), dtype=np.int64)
         rank[order] = np.arange(len(ids)) - np.repeat(np.cumsum(rows) - rows, rows)
         copies = each[ids] + (rank < extra[ids])

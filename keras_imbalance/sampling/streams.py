@@ -1,7 +1,6 @@
 """Rebalanced batches from a stream: a pass of it an epoch, or epochs of a given length."""
 
 import itertools
-import random
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -105,8 +104,7 @@ class StreamSampler(LiveDistribution):
         self.epoch_size = check_whole(epoch_size, "epoch_size", 1, optional=True)
         self._block_bytes = check_whole(block_bytes, "block_bytes", 1)
         self._skips = check_flag(skip_on_resume, "skip_on_resume")
-        self._seeded = seed is not None
-        self.seed = random.randrange(2**31) if seed is None else check_whole(seed, "seed", 0)
+        self._take_seed(seed)
         self._known = None if class_counts is None else check_counts(class_counts, "class_counts")
         size = _size(self._known, num_classes, class_names)
         super().__init__(np.ones(size) if self._known is None else self._known, target, class_names)

@@ -48,7 +48,7 @@ def dataset_of(
     map_fn = _row_function(feed.images, map_fn, pass_repeats)
     planner = feed.planner
     num_batches = planner.num_batches * shards.kept
-    counts_from = shards.kept * min(shards.probed, planner.num_batches - 1)
+    counts_from = shards.counts_from(planner.num_batches)
     part = _batches(feed, shards) if map_fn is None else _mapped_rows(feed, shards, map_fn)
     weak = weakref.ref(feed)
     types = [tf.int64] * 6 + ([] if feed.synthesizer is None else [tf.bool, tf.float64])
