@@ -47,6 +47,7 @@ from keras_imbalance._core._counts import (
     target_distribution,
 )
 from keras_imbalance._core._files import (
+    digest,
     write_atomically,
 )
 from keras_imbalance._core._hard_labels import (
@@ -148,6 +149,7 @@ __all__ = [
     "count_classes",
     "cut",
     "delivery_for_fit",
+    "digest",
     "invalid",
     "is_frame",
     "is_number",

@@ -1,11 +1,16 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and checksums of what they are made from."""
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from keras_imbalance._keras import tree
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[Any], Any]) -> None:
@@ -50,3 +55,13 @@ def _sync_folder(folder):
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def digest(arrays: Any) -> str:
+    """A checksum of a nest of arrays, of their values, types and shapes."""
+    found = hashlib.blake2b(digest_size=16)
+    for leaf in tree.flatten(arrays):
+        leaf = np.asarray(leaf)
+        found.update(f"{leaf.dtype} {leaf.shape} ".encode())
+        found.update(repr(leaf.tolist()).encode() if leaf.dtype == object else np.ascontiguousarray(leaf).tobytes())
+    return found.hexdigest()

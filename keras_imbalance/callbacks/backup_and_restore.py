@@ -210,11 +210,9 @@ class BackupAndRestore(ImbalanceCallback):
         for callback in others:
             if id(callback) not in listed:
                 _check_unlisted(callback)
-        for listed in self.state:
-            if isinstance(listed, Callback) and getattr(listed, "params", None) is not self.params:
-                _warn(
-                    listed, "is listed in `state` and is no callback of this fit", "Pass it to fit in `callbacks` too."
-                )
+        for part in self.state:
+            if isinstance(part, Callback) and getattr(part, "params", None) is not self.params:
+                _warn(part, "is listed in `state` and is no callback of this fit", "Pass it to fit in `callbacks` too.")
 
 
 def _check_unlisted(callback):

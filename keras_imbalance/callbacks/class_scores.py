@@ -185,7 +185,7 @@ def _checked_arrays(data, class_names):
             "validation_data", "be (x, y), (x, y, sample_weight) or a dataset", received=f"{len(data)} entries"
         )
     x, y, *weights = (_as_arrays(part) for part in data)
-    x, y = _with_text(x), labels_of(data[1], "validation_data") if is_frame(data[1]) else y
+    x, y = _mapped(_with_text, x), labels_of(data[1], "validation_data") if is_frame(data[1]) else y
     lengths = {len(part) for part in (x, y, *weights) if hasattr(part, "shape") and len(part.shape)}
     if len(lengths) > 1:
         raise invalid("validation_data", "hold arrays of one length", received=f"lengths {sorted(lengths)}")
@@ -221,12 +221,18 @@ def _is_input(part):
     return len(getattr(part, "shape", ())) > 0 or isinstance(part, Mapping)
 
 
+def _mapped(function, nest):
+    """A nest of the same form, each part replaced by what `function` gives for it."""
+    if isinstance(nest, Mapping):
+        return {key: _mapped(function, part) for key, part in nest.items()}
+    if isinstance(nest, (tuple, list)):
+        parts = [_mapped(function, part) for part in nest]
+        return parts if isinstance(nest, list) else tuple(parts)
+    return function(nest)
+
+
 def _with_text(part):
-    """A nest of arrays with text as this Keras takes it."""
-    if isinstance(part, Mapping):
-        return {key: _with_text(inner) for key, inner in part.items()}
-    if isinstance(part, list):
-        return [_with_text(inner) for inner in part]
+    """An array of text as this Keras takes it; any other part as it is."""
     return text_tensor(part) if isinstance(part, np.ndarray) and is_text(part) else part
 
 
@@ -239,18 +245,13 @@ def _predicted(model, data, batch_size):
     for batch in _batches(data):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             raise _no_pairs(f"batches of {type(batch)}")
-        x, y, *weights = (_arrays(part) for part in batch)
+        x, y, *weights = (_mapped(_array, part) for part in batch)
         yield y, model.predict_on_batch(x), weights[0] if weights else None
 
 
-def _arrays(nest):
-    """The tensors of TensorFlow in a nest as arrays, which every backend takes; the rest as it is."""
-    if isinstance(nest, Mapping):
-        return {key: _arrays(part) for key, part in nest.items()}
-    if isinstance(nest, (tuple, list)):
-        parts = [_arrays(part) for part in nest]
-        return parts if isinstance(nest, list) else tuple(parts)
-    return nest.numpy() if type(nest).__module__.startswith("tensorflow") else nest
+def _array(part):
+    """A tensor of TensorFlow as an array, which every backend takes; any other part as it is."""
+    return part.numpy() if type(part).__module__.startswith("tensorflow") else part
 
 
 def _batches(data):

@@ -68,8 +68,7 @@ def check_epochs(callback: Any) -> None:
             f"{type(callback).__name__} sets the target of a sampler from epoch to epoch, so an epoch of fit must be one of "
             f"the sampler. Received: {steps} batches an epoch of fit, {batches or 'one pass of a stream'} of the sampler. "
             "Pass sampler.dataset() to fit without steps_per_epoch and .repeat(); for shorter or longer epochs build the "
-            f"sampler with epoch_size={steps} * "
-            "batch_size."
+            f"sampler with epoch_size={steps} * batch_size."
         )
 
 

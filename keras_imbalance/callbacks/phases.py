@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_imbalance._core import Sampler, check_sampler, check_target, check_whole, invalid
+from keras_imbalance._core import Sampler, check_one_of, check_sampler, check_target, check_whole, invalid
 from keras_imbalance._keras import build_parts, check_built, phase_optimizers, rebuild_functions, writes_own_weights
 from keras_imbalance.callbacks.fit_checks import check_no_scheduler, check_swap_comes_first, warn_of_late_epoch
 from keras_imbalance.callbacks.layer_selection import Flags, change_flags, find_layers, reinitialize, walk
@@ -79,7 +79,7 @@ class PhasedTraining(ResumableCallback):
         super().__init__()
         self.phases: list[Phase] = _in_order(phases)
         self.sampler: Any = _fitting(sampler, self.phases)
-        self.seed, self.verbose = check_whole(seed, "seed", 0), verbose
+        self.seed, self.verbose = check_whole(seed, "seed", 0), check_one_of(verbose, "verbose", (0, 1))
         self._flags: Any = None  # as before training
         self._flags_left: Flags | None = None  # as this callback set them last
         self._optimizers: Any = None  # what exchanges the model's optimizer

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from keras_imbalance._core import cut
+
 COLUMNS = 100  # what a line of `verbose` fits in
+LONGEST = 20  # columns of a name
 
 
 def describe_change(epoch: int, class_names: list[str], before: np.ndarray, after: np.ndarray) -> str:
@@ -14,7 +17,7 @@ def describe_change(epoch: int, class_names: list[str], before: np.ndarray, afte
     """
     start = f"Epoch {epoch + 1}: class shares "
     entries = [
-        f"{_short(name)} {_share(old)} -> {_share(new)}"
+        f"{cut(name, LONGEST)} {_share(old)} -> {_share(new)}"
         for name, old, new in zip(class_names, before, after, strict=True)
     ]
     line = start + ", ".join(entries)
@@ -31,7 +34,3 @@ def describe_change(epoch: int, class_names: list[str], before: np.ndarray, afte
 
 def _share(share):
     return f"{share:.3f}".removeprefix("0")
-
-
-def _short(name, length=20):
-    return name if len(name) <= length else name[: length - 1] + "…"

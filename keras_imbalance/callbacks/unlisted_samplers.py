@@ -19,11 +19,12 @@ class UnlistedSamplers:
     """
 
     def __init__(self, saved: Sequence[Any]):
-        draws = [
-            sampler for sampler in live_samplers() if not sampler.in_order
-        ]  # validation rows are the same each epoch
-        others = [sampler for sampler in draws if all(sampler is not part for part in saved)]
-        self._before = [(sampler, sampler.exposure) for sampler in others]
+        known = set(map(id, saved))
+        self._before = [
+            (sampler, sampler.exposure)
+            for sampler in live_samplers()
+            if id(sampler) not in known and not sampler.in_order  # validation rows are the same each epoch
+        ]
 
     def end_epoch(self) -> None:
         """Called when each epoch ends; the first one tells."""

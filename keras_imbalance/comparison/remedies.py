@@ -195,12 +195,7 @@ def bagging(run: Run) -> tuple:
 
     ensemble = BalancedBagging(member, num_members=MEMBERS, seed=run.seed, from_logits=True)
     ensemble.fit(with_text(run.x), run.y, batch_size=run.batch_size, epochs=member_epochs(run), verbose=0)
-
-    def predict(x):
-        p = ensemble.predict_proba(x).astype(np.float64)
-        return p / p.sum(axis=1, keepdims=True)
-
-    return predict, ensemble.train_prior
+    return ensemble.predict_proba, ensemble.train_prior
 
 
 def member_epochs(run: Run) -> int:

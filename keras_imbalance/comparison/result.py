@@ -13,7 +13,7 @@ from keras_imbalance.comparison.catalogue import PLAIN
 from keras_imbalance.comparison.code import code_of
 from keras_imbalance.comparison.method import Method
 from keras_imbalance.comparison.remedies import OBJECTIVES
-from keras_imbalance.comparison.scores import METRICS, MORE, Scored
+from keras_imbalance.comparison.scores import METRICS, Scored
 from keras_imbalance.comparison.statistics import ALPHA, Difference, differences
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Comparison:
         """The table as a pandas DataFrame, a row a method: `score`, `score_std`, and what it is above plain."""
         import pandas as pd
 
-        above = self.compare_to(PLAIN) if PLAIN in self.test else {}
+        above = self._above_plain()
         rows = {}
         for name in self._rows():
             row: dict[str, Any] = {"splits": self._count(name)}
@@ -277,12 +277,8 @@ class Comparison:
     def _metric(self, metric):
         if not self.test:
             raise invalid("methods", "hold one that was trained", received="none", remedy="See `reasons`.")
-        known = [name for name in (*METRICS, *MORE) if name in next(iter(self.test.values()))]
-        return (
-            self.metric
-            if metric is None
-            else check_one_of(metric, "metric", [name for name in known if name in METRICS])
-        )
+        known = [name for name in METRICS if name in next(iter(self.test.values()))]
+        return self.metric if metric is None else check_one_of(metric, "metric", known)
 
 
 def _blocks(lines, width):

@@ -33,7 +33,6 @@ METRICS = {
     "calibration_error": Metric("calibr. error", higher=False),
     "cost": Metric("cost", higher=False),
 }
-MORE = ("macro_precision",)  # for the picture
 
 
 class Scored(NamedTuple):

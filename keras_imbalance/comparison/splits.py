@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import arrays_of, check_number, check_whole, invalid, is_frame, is_text, shown
+from keras_imbalance._core import arrays_of, check_number, check_whole, invalid, is_frame, is_text, labels_of, shown
 from keras_imbalance._keras import tree
 from keras_imbalance.comparison.rows import Data, data_of
 
@@ -31,7 +31,7 @@ def given_data(parts: dict, class_names: Sequence[str] | None = None, **form: An
     """
     for name, part in parts.items():
         _check_pair(name, part)
-    arrays = {name: (arrays_of(x, f"{name} x"), arrays_of(y, f"{name} y")) for name, (x, y) in parts.items()}
+    arrays = {name: (arrays_of(x, f"{name} x"), labels_of(y, f"{name} y")) for name, (x, y) in parts.items()}
     lengths = {name: _length(name, part) for name, part in arrays.items()}
     forms = {
         name: {**_forms(x, arrays[name][0], "x"), **_forms(y, arrays[name][1], "y")} for name, (x, y) in parts.items()

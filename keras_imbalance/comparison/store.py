@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import invalid, write_atomically
-from keras_imbalance._keras import keras, optimizer_config, tree
+from keras_imbalance._core import digest, invalid, write_atomically
+from keras_imbalance._keras import keras, optimizer_config
 from keras_imbalance.comparison.method import PARTS
 from keras_imbalance.comparison.training import Task, Trained
 from keras_imbalance.version import __version__
@@ -123,16 +123,6 @@ def about(task: Task, model: Any, optimizer: Any) -> dict:
         **({"multi_label": True} if task.data.multi_label else {}),
         **({} if task.data.ignore_class is None else {"ignore_class": task.data.ignore_class}),
     }
-
-
-def digest(arrays: Any) -> str:
-    """A checksum of a nest of arrays, of their values, types and shapes."""
-    found = hashlib.blake2b(digest_size=16)
-    for leaf in tree.flatten(arrays):
-        leaf = np.asarray(leaf)
-        found.update(f"{leaf.dtype} {leaf.shape} ".encode())
-        found.update(repr(leaf.tolist()).encode() if leaf.dtype == object else np.ascontiguousarray(leaf).tobytes())
-    return found.hexdigest()
 
 
 def code_of_task(task: Task) -> str:

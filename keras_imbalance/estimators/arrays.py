@@ -15,8 +15,6 @@ from keras_imbalance._core import (
 )
 from keras_imbalance._keras import floatx, text_tensor, tree
 
-__all__ = ["arrays_of", "as_fit_takes_it", "data_of", "num_rows", "rows_to_predict", "take"]
-
 
 def data_of(x: Any, y: Any, sample_weight: Any, prefix: str = "") -> tuple:
     """`(x, y)` or `(x, y, sample_weight)` as nests of arrays.

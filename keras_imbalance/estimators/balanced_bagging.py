@@ -285,12 +285,12 @@ class BalancedBagging(Estimator):
         total = probabilities.sum(axis=-1, keepdims=True)
         return probabilities / total if np.allclose(total, 1, atol=1e-3) else probabilities
 
-    def predict_members(self, x: Any, *, batch_size: int = 32) -> np.ndarray:
+    def predict_members(self, x: Any, *, batch_size: int | None = None) -> np.ndarray:
         """The probabilities that each member gives, `(M, N, C)`; their mean over M is what `model` gives."""
         self._check_trained()
-        return self._predict_all(rows_to_predict(x), check_whole(batch_size, "batch_size", 1))
+        return self._predict_all(rows_to_predict(x), check_whole(batch_size, "batch_size", 1, optional=True))
 
-    def disagreement(self, x: Any, *, kind: Kind = "std", batch_size: int = 32) -> np.ndarray:
+    def disagreement(self, x: Any, *, kind: Kind = "std", batch_size: int | None = None) -> np.ndarray:
         """How far the members disagree about each row, `(N,)`; see `keras_imbalance.estimators.disagreement`."""
         check_one_of(kind, "kind", KINDS)  # before any prediction
         return disagreement(self.predict_members(x, batch_size=batch_size), kind=kind)

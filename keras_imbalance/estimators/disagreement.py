@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import check_one_of, check_probabilities, invalid
+from keras_imbalance._core import check_one_of, check_probabilities, invalid, two_channels
 
 Kind = Literal["std", "vote_entropy"]
 KINDS = get_args(Kind)
@@ -42,8 +42,7 @@ def disagreement(probabilities: npt.ArrayLike, *, kind: Kind = "std") -> np.ndar
         raise invalid("probabilities", "have the shape (members, rows, channels)", received=received)
     if kind == "std":
         return members.std(axis=0).mean(axis=-1)
-    if members.shape[-1] == 1:
-        members = np.concatenate([1 - members, members], axis=-1)
+    members = two_channels(members)
     classes = members.shape[-1]
     votes = (members.argmax(axis=-1)[..., None] == np.arange(classes)).mean(axis=0)
     logs = np.log(votes, out=np.zeros_like(votes), where=votes > 0)

@@ -1,6 +1,5 @@
 """Members on disk, so that a run killed between two of them goes on with the next."""
 
-import hashlib
 import json
 import zipfile
 import zlib
@@ -10,19 +9,8 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core import invalid, write_atomically
-from keras_imbalance._keras import tree
 
 REMEDY = "Delete it to train this member anew, or give an empty folder."
-
-
-def digest(arrays: Any) -> str:
-    """A checksum of a nest of arrays, of their values, types and shapes."""
-    found = hashlib.blake2b(digest_size=16)
-    for leaf in tree.flatten(arrays):
-        leaf = np.asarray(leaf)
-        found.update(f"{leaf.dtype} {leaf.shape} ".encode())
-        found.update(repr(leaf.tolist()).encode() if leaf.dtype == object else np.ascontiguousarray(leaf).tobytes())
-    return found.hexdigest()
 
 
 def path_of(folder: Path, member: int) -> Path:

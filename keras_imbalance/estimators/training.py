@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import invalid
+from keras_imbalance._core import digest, invalid
 from keras_imbalance._keras import fresh_copy, ops, optimizer_config, seeded, tree
 from keras_imbalance.estimators.arrays import as_fit_takes_it, take
 from keras_imbalance.estimators.batches import Batches, FirstEpoch, SameForAll
 from keras_imbalance.estimators.member_callbacks import MemberBatchCallbacks, MemberCallbacks, acts_on_batches
 from keras_imbalance.estimators.members import seed_of
 from keras_imbalance.estimators.progress import line_of, short_logs, write_line
-from keras_imbalance.estimators.saved_members import digest, load_member, path_of, save_member
+from keras_imbalance.estimators.saved_members import load_member, path_of, save_member
 from keras_imbalance.estimators.side_by_side import SideBySide
 
 TRIED = 7  # rows: with few of them, weights of another axis would broadcast

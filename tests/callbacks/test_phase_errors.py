@@ -54,6 +54,7 @@ def test_bad_arguments():
         (lambda: PhasedTraining([Phase(1), Phase(1)]), "`phases` must start one after another"),
         (lambda: PhasedTraining([Phase(0, target="balanced")]), "`sampler` must be given where a phase has a `target`"),
         (lambda: PhasedTraining([Phase(0)], sampler.dataset()), "`sampler` must be a sampler such as ArraySampler"),
+        (lambda: PhasedTraining([Phase(0)], verbose="yes"), "`verbose` must be one of 0, 1"),
         (lambda: PhasedTraining([Phase(0, target="even")], sampler), "`target`"),
         (lambda: PhasedTraining([Phase(0, target=[1, 2])], sampler), "`target`"),
         (lambda: TwoPhaseLearning(sampler, switch_epoch=0), "`switch_epoch` must be a whole number of at least 1"),

@@ -51,10 +51,11 @@ def test_a_bool_for_each_row_is_a_part():
     np.testing.assert_array_equal(split.test, np.flatnonzero(in_test))
 
 
-def test_given_parts_become_one_with_the_rows_of_each():
+@pytest.mark.parametrize("labels", [list, lambda names: pd.DataFrame({"y": names})])
+def test_given_parts_become_one_with_the_rows_of_each(labels):
     frames = [pd.DataFrame({"a": [1.0, 2.0], "b": ["u", "v"]}), pd.DataFrame({"a": [3.0], "b": ["u"]})]
-    parts = {"train": (frames[0], ["no", "yes"]), "validation": (frames[1], ["no"]), "test": (frames[1], ["yes"])}
-    data, split = given_data(parts)
+    given = {"train": (frames[0], ["no", "yes"]), "validation": (frames[1], ["no"]), "test": (frames[1], ["yes"])}
+    data, split = given_data({name: (x, labels(y)) for name, (x, y) in given.items()})
     np.testing.assert_array_equal(take(data.x, split.train)["b"], ["u", "v"])
     np.testing.assert_array_equal(data.y, [0, 1, 0, 1])
     assert data.class_names == ["no", "yes"]
