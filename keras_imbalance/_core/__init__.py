@@ -45,6 +45,7 @@ from keras_imbalance._core._counts import (
     class_weights,
     count_classes,
     target_distribution,
+    weights_of_counts,
 )
 from keras_imbalance._core._files import (
     digest,
@@ -178,6 +179,7 @@ __all__ = [
     "text_table",
     "two_channels",
     "warn_of_sorted_names",
+    "weights_of_counts",
     "wrapped",
     "write_atomically",
 ]

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from keras_imbalance._core._check_arrays import (
     check_counts,
+    check_counts_shape,
     check_counts_with_empty_classes,
     check_distribution,
     check_table,
@@ -197,6 +198,15 @@ def class_weights(
     if normalize == "sum" or scheme == "effective_number":
         weights = weights * (len(counts) / weights.sum())
     return weights
+
+
+def weights_of_counts(
+    class_counts: npt.ArrayLike, multi_label: bool, scheme: Scheme, beta: float, normalize: Literal["sum"] | None
+) -> list:
+    """`class_weights` as floats in the shape of the counts, `(C,)`, or with multi_label of each label by itself, `(C, 2)`."""
+    rows = check_counts_shape(class_counts, multi_label)
+    weights = [class_weights(row, scheme=scheme, beta=beta, normalize=normalize) for row in rows]
+    return np.reshape(weights, np.shape(class_counts)).tolist()
 
 
 def class_prior(class_counts: npt.ArrayLike) -> np.ndarray:

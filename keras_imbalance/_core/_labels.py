@@ -153,8 +153,8 @@ def align(
     if mask is not None:
         valid = _of_shape(ops.cast(spread(mask, y_pred.shape, axis, sigmoid, "mask"), "bool"), like)
     if ignore_class is not None:
-        valid = _both(valid, ops.logical_not(is_ignored(labels, form, ignore_class)))
-    weights = counted = bad_weight = None
+        valid = _among(valid, ops.logical_not(is_ignored(labels, form, ignore_class)))
+    weights = bad_weight = None
     if sample_weight is not None:
         weights = _of_shape(spread(sample_weight, y_pred.shape, axis, sigmoid, "sample_weight"), like)
         weights = weights if valid is None else ops.where(valid, weights, ops.zeros_like(weights))
@@ -182,10 +182,6 @@ def channels_last(y_true: Any, y_pred: Any, axis: int, form: str) -> tuple[Any, 
 def _namespace(values):
     """NumPy for its arrays, Keras's ops for tensors."""
     return np if isinstance(values, np.ndarray) else ops
-
-
-def _both(valid, more):
-    return more if valid is None else ops.logical_and(valid, more)
 
 
 def _of_shape(tensor, like):
@@ -237,24 +233,22 @@ def _judge_ids(labels, counted, channels):
     right = ops.logical_and(wide >= 0, wide < channels)
     if "float" in name:
         right = ops.logical_and(right, ops.equal(ops.floor(wide), wide))
-    wrong = _where_counted(ops.logical_not(right), counted)
-    chosen = right if counted is None else ops.logical_and(right, counted)
-    ids = ops.cast(ops.where(chosen, wide, ops.zeros_like(wide)), "int32")
+    wrong = _among(counted, ops.logical_not(right))
+    ids = ops.cast(ops.where(_among(counted, right), wide, ops.zeros_like(wide)), "int32")
     return ids, wrong, lambda: ops.cast(wide, "float32")
 
 
 def _judge_sigmoid(labels, counted, channels):
     _check_values(labels, counted, _check_sigmoid)
     right = ops.logical_and(labels >= 0, labels <= 1)
-    wrong = _where_counted(ops.logical_not(right), counted)
+    wrong = _among(counted, ops.logical_not(right))
     given = labels
 
     def shown():
         values = ops.where(wrong, given, ops.zeros_like(given))
         return ops.where(ops.any(values > 1, axis=-1), row_maximum(values)[..., 0], ops.sum(values, axis=-1))
 
-    chosen = right if counted is None else ops.logical_and(right, counted)
-    labels = ops.where(chosen, labels, ops.zeros_like(labels))
+    labels = ops.where(_among(counted, right), labels, ops.zeros_like(labels))
     return labels, ops.any(wrong, axis=-1), shown
 
 
@@ -266,14 +260,15 @@ def _judge_distribution(labels, counted, channels):
     if counted is not None:
         one_hot = ops.concatenate([ops.ones_like(labels[..., :1]), ops.zeros_like(labels[..., 1:])], axis=-1)
         labels = ops.where(ops.expand_dims(counted, -1), labels, one_hot)
-    return labels, _where_counted(ops.logical_not(right), counted), lambda: sums
+    return labels, _among(counted, ops.logical_not(right)), lambda: sums
 
 
 _JUDGES = {"ids": _judge_ids, "sigmoid": _judge_sigmoid, "distribution": _judge_distribution}
 
 
-def _where_counted(wrong, counted):
-    return wrong if counted is None else ops.logical_and(wrong, counted)
+def _among(counted, elements):
+    """Elements that are marked among those counted; None counts all."""
+    return elements if counted is None else ops.logical_and(elements, counted)
 
 
 def _check_sigmoid(values):

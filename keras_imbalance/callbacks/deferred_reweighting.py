@@ -14,6 +14,7 @@ from keras_imbalance._core import (
     check_whole,
     class_weights,
     invalid,
+    weights_of_counts,
 )
 from keras_imbalance._keras import REDUCTION, compiled_losses, given_reduction
 from keras_imbalance.callbacks.base import ImbalanceCallback
@@ -174,9 +175,7 @@ class DeferredReweighting(ImbalanceCallback):
         if own is not None and np.shape(own) != shape:
             of_loss = f"have the shape {np.shape(own)} of the counts of {type(loss).__name__}"
             raise invalid("class_counts", of_loss, received=f"shape {shape}")
-        rows = check_counts_shape(counts, loss.multi_label)
-        weights = [class_weights(row, scheme=self.scheme, beta=self.beta, normalize=self.normalize) for row in rows]
-        return np.reshape(weights, shape).tolist()
+        return weights_of_counts(counts, loss.multi_label, self.scheme, self.beta, self.normalize)
 
 
 def _check_channels(loss, weights, output_shape):

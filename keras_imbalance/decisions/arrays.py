@@ -27,6 +27,14 @@ def probability_rows(probabilities: npt.ArrayLike, axis: int) -> np.ndarray:
     return p.reshape(-1, p.shape[-1])
 
 
+def check_every_class(labels: np.ndarray, num_classes: int, where: str = "") -> None:
+    """Raises unless every class has rows; `where` says more of them, such as " of label 2"."""
+    absent = np.setdiff1d(np.arange(num_classes), labels)
+    if absent.size:
+        received = f"no rows that count of class {', '.join(map(str, absent))}{where}"
+        raise invalid("y_true", "hold rows of every class", received=received, remedy="Take more validation rows.")
+
+
 def classes_first(rows: np.ndarray) -> np.ndarray:
     """Rows `(N, C)` as `(C, N)`, contiguous."""
     return np.ascontiguousarray(rows.T)

@@ -20,7 +20,7 @@ from keras_imbalance._core import (
     line_up,
 )
 from keras_imbalance._keras import largest, ops, register
-from keras_imbalance.decisions.arrays import classes_first, largest_class
+from keras_imbalance.decisions.arrays import check_every_class, classes_first, largest_class
 from keras_imbalance.decisions.cuts import tune_cut
 from keras_imbalance.decisions.decision import ClassIds, Decision
 from keras_imbalance.decisions.offsets import Rule, tune_offsets
@@ -251,10 +251,7 @@ def _tune_sigmoids(labels, rows, weights, objective):
 
 def _check_tunable(labels, rows, num_classes, where):
     """Raises unless every class has rows and the probabilities tell some rows apart."""
-    absent = np.setdiff1d(np.arange(num_classes), labels)
-    if absent.size:
-        received = f"no rows that count of class {', '.join(map(str, absent))}{where}"
-        raise invalid("y_true", "hold rows of every class", received=received, remedy="Take more validation rows.")
+    check_every_class(labels, num_classes, where)
     if (rows == rows[0]).all():
         received = f"the same in every row{where}"
         raise invalid("probabilities", "differ between rows", received=received, remedy="Check what the model learnt.")

@@ -21,7 +21,7 @@ from keras_imbalance._core import (
     target_distribution,
     two_channels,
 )
-from keras_imbalance.decisions.arrays import classes_first, largest_class
+from keras_imbalance.decisions.arrays import check_every_class, classes_first, largest_class
 from keras_imbalance.decisions.priors import Shares
 from keras_imbalance.metrics import functional
 
@@ -91,10 +91,8 @@ def tradeoff_curve(
     labels, rows, weights = line_up(truth, numbers, sample_weight=sample_weight, **rule)
     p = two_channels(check_probabilities(rows, given=probabilities).astype(np.float64))
     labels, weights, size = labels.reshape(-1), weights.reshape(-1), p.shape[-1]
+    check_every_class(labels, size)
     counts = np.bincount(labels, weights, size)
-    if not counts.all():
-        received = f"no rows that count of class {', '.join(map(str, np.flatnonzero(counts == 0)))}"
-        raise invalid("y_true", "hold rows of every class", received=received, remedy="Take more validation rows.")
     names = check_names(class_names, size)
     exponents = np.arange(21) / 20 if q is None else np.sort(_exponents(q))
     with np.errstate(divide="ignore"):

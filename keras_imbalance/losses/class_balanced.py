@@ -5,7 +5,7 @@ from typing import Any, Literal, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from keras_imbalance._core import Aligned, Scheme, check_counts_shape, check_table, class_weights, invalid, shapes_fit
+from keras_imbalance._core import Aligned, Scheme, check_table, invalid, shapes_fit, weights_of_counts
 from keras_imbalance._keras import (
     deserialize,
     is_loss,
@@ -83,10 +83,8 @@ class ClassBalancedLoss(ImbalanceLoss):
         super().__init__(**kwargs)
         self.loss = loss
         self.scheme, self.beta, self.normalize = scheme, beta, normalize
-        rows = check_counts_shape(class_counts, self.multi_label)
+        self.class_weights = weights_of_counts(class_counts, self.multi_label, scheme, beta, normalize)
         self.class_counts = check_table(class_counts, "class_counts").tolist()
-        weights = [class_weights(row, scheme=scheme, beta=beta, normalize=normalize) for row in rows]
-        self.class_weights = np.reshape(weights, np.shape(class_counts)).tolist()
 
     def check_channels(self, num_channels: int, sigmoid: bool) -> None:
         self.check_shape(self.class_weights, "class_counts", num_channels, sigmoid)

@@ -292,16 +292,20 @@ class PerClassMetric(ClassMetric):
         keys = self.class_keys(given_name(self) if name is None else name)
         return dict(zip(keys, map(float, self.exact_scores()), strict=True))
 
+    def score_keys(self) -> list[str]:
+        """What the keys of each score start with: the name of a metric of one score."""
+        return [given_name(self)]
+
     def logged_classes(self) -> list[str]:
-        return self.class_keys(given_name(self))
+        return [key for name in self.score_keys() for key in self.class_keys(name)]
 
     def log_keys(self) -> list[str]:
-        name = given_name(self)
-        return [*(self.class_keys(name) if self.log_classes else []), *self.average_keys(name)]
+        if self.log_classes:
+            return self.monitored_keys()
+        return [key for name in self.score_keys() for key in self.average_keys(name)]
 
     def monitored_keys(self) -> list[str]:
-        name = given_name(self)
-        return [*self.class_keys(name), *self.average_keys(name)]
+        return [key for name in self.score_keys() for key in (*self.class_keys(name), *self.average_keys(name))]
 
     def get_config(self) -> dict:
         own = {name: getattr(self, name) for name in ("class_names", "zero_division", "average", "log_classes")}

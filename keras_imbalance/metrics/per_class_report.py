@@ -74,23 +74,12 @@ class PerClassReport(PerClassScore):
     def class_values(self, name: str | None = None) -> dict[str, float]:
         """`{prefix}{score}/{class}` of every score and class so far, whatever the name, from exact counts."""
         values: dict[str, float] = {}
-        for score, scores in zip(self.score_names, self.exact_scores(), strict=True):
-            values.update(zip(self.class_keys(self.prefix + score), map(float, scores), strict=True))
+        for key, scores in zip(self.score_keys(), self.exact_scores(), strict=True):
+            values.update(zip(self.class_keys(key), map(float, scores), strict=True))
         return values
 
-    def logged_classes(self) -> list[str]:
-        return [key for name in self._names() for key in self.class_keys(name)]
-
-    def log_keys(self) -> list[str]:
-        if self.log_classes:
-            return self.monitored_keys()
-        return [key for name in self._names() for key in self.average_keys(name)]
-
-    def monitored_keys(self) -> list[str]:
-        return [key for name in self._names() for key in (*self.class_keys(name), *self.average_keys(name))]
+    def score_keys(self) -> list[str]:
+        return [self.prefix + score for score in self.score_names]
 
     def get_config(self) -> dict:
         return {**super().get_config(), "metrics": self.score_names, "prefix": self.prefix}
-
-    def _names(self):
-        return [self.prefix + score for score in self.score_names]

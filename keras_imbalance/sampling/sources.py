@@ -63,6 +63,10 @@ class Source:
             found = [self.source[row] for row in rows.tolist()]
         return [self._arrange(_nest_of(item)) for item in found]
 
+    def column(self, key: Any) -> Any:
+        """The part of each item that stands at `key`, of all rows, which are read one by one: labels."""
+        return stacked([self.items(np.array([row]))[0][key] for row in range(len(self))], "y")
+
     def probed(self) -> np.ndarray:
         """The numbers of a few rows, spread over the source."""
         return np.unique(np.linspace(0, len(self) - 1, PROBED).astype(np.int64))
@@ -140,7 +144,7 @@ def _pairs(x, sample_weight):
 
 
 def _labels_of_pairs(source):
-    labels = stacked([source.items(np.array([row]))[0][1] for row in range(len(source))], "y")
+    labels = source.column(1)
     if isinstance(labels, np.ndarray) and is_text(labels):
         remedy = "Pass the names as `classes`, and turn them into numbers in `map_fn`."
         raise invalid("y", "be numbers where x is a source of (x, y)", received=f"dtype {labels.dtype}", remedy=remedy)
@@ -158,7 +162,7 @@ def _without_column(x, column):
     rest = Source(x, "x", lambda item: {key: part for key, part in item.items() if key != column})
     if hasattr(x, "column_names"):
         return rest, np.asarray(items.source[column][:])
-    return rest, stacked([items.items(np.array([row]))[0][column] for row in range(len(x))], "y")
+    return rest, items.column(column)
 
 
 def _refuse_pairs(source, labels):
