@@ -54,6 +54,11 @@ def pretrained_backbone(x, y, epochs, seed):
     return backbone
 
 
+def switch_of(epochs):
+    """The epoch at which the second phase begins."""
+    return 2 * epochs // 3
+
+
 def train(backbone_weights, plenty, few, test, epochs, seed, phases):
     """A new head on the backbone; phases, or all layers on the images as they come."""
     keras.utils.set_random_seed(seed)
@@ -69,7 +74,7 @@ def train(backbone_weights, plenty, few, test, epochs, seed, phases):
             ki.PhasedTraining(
                 [
                     ki.Phase(0, target="natural"),
-                    ki.Phase(2 * epochs // 3, target="balanced", freeze=True, unfreeze="head", learning_rate=0.01),
+                    ki.Phase(switch_of(epochs), target="balanced", freeze=True, unfreeze="head", learning_rate=0.01),
                 ],
                 sampler,
                 verbose=1,
@@ -106,6 +111,8 @@ def main():
     for ax, (name, history) in zip(axes, histories.items(), strict=True):
         plot_per_class_history(history, name="val_recall", class_names=NAMES, ax=ax)
         ax.set_title(name)
+    axes[1].axvline(switch_of(arguments.epochs) + 0.5, color="0.6", linestyle="--", linewidth=1)
+    axes[1].set_title("phase by phase: from the dashed line on the head alone, on balanced classes")
     save(figure, arguments.output, "two_phase_transfer.png")
 
 
