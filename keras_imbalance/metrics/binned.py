@@ -99,7 +99,9 @@ class BinnedMetric(PerClassMetric):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The smallest and the largest value that the exact score of each class can have, each `(C,)`."""
-        return self.curve_bounds(*_from_the_top(self._exact_bins(), np))
+        bins = self._exact_bins()
+        low, high = (_nan_where_wrong(bins, ends, np) for ends in self.curve_bounds(*_from_the_top(bins, np)))
+        return low, high
 
     def get_config(self) -> dict:
         return {**super().get_config(), "from_logits": self.from_logits, "num_bins": self.num_bins}
@@ -115,7 +117,7 @@ class BinnedMetric(PerClassMetric):
         """Value of each class, `zero_division` where it is not defined, and whether it is."""
         positive, negative = _from_the_top(bins, xp)
         value, defined = self.curve(positive, negative, xp)
-        return xp.where(defined, value, xp.full_like(value, self.zero_division)), defined
+        return _nan_where_wrong(bins, xp.where(defined, value, xp.full_like(value, self.zero_division)), xp), defined
 
     def _micro(self, bins):
         """The value of all classes as one, as if each row gave a score and a label a class."""
@@ -155,6 +157,11 @@ def log_odds(predictions: Any, from_logits: bool, softmax: bool) -> Any:
 def share_of(part: Any, whole: Any, xp: Any) -> Any:
     """Part / whole, 0 where the whole is 0, however small the weights are that both sum."""
     return part / xp.where(whole > 0, whole, xp.ones_like(whole))
+
+
+def _nan_where_wrong(bins, value, xp):
+    """`value` `(C,)`, NaN after a wrong batch, which makes every bin NaN: comparisons with NaN would give a number."""
+    return xp.where(xp.isnan(bins[:, 0, 0]), xp.full_like(value, float("nan")), value)
 
 
 def _from_the_top(bins, xp):

@@ -80,7 +80,26 @@ def test_average_precision_tells_logits_from_probabilities():
         metric.update_state(IDS, SCORES * 5 - 1)
     update_compiled(metric, IDS, SCORES * 5 - 1)
     with pytest.warns(UserWarning, match=r"outside \[0, 1\].*from_logits=True"):
-        assert np.isnan(float(metric.result()["average_precision"]))
+        assert np.isnan([float(value) for value in metric.result().values()]).all()
+
+
+BINNED = [
+    ki.PerClassAveragePrecision(C),
+    ki.PerClassAUC(C),
+    ki.PerClassRecallAtPrecision(C, precision=0.5),
+    ki.PerClassPrecisionAtRecall(C, recall=0.5),
+]
+
+
+@pytest.mark.parametrize("metric", BINNED, ids=lambda metric: metric.name)
+def test_what_nan_spoiled_is_nan_for_every_class_too(metric):
+    metric.update_state(IDS, with_row(SCORES, np.nan))
+    with pytest.warns(UserWarning, match="`y_pred` held NaN"):
+        assert np.isnan([float(value) for value in metric.result().values()]).all()
+    assert np.isnan([*metric.class_values().values(), *metric.bounds()[0], *metric.bounds()[1]]).all()
+    metric.reset_state()
+    metric.update_state(IDS, SCORES)
+    assert np.isfinite([float(value) for value in metric.result().values()]).all()
 
 
 def test_sigmoid_scores_that_may_be_logits_are_told_and_counted_as_they_are():
