@@ -64,6 +64,7 @@ from keras_imbalance._core._hard_labels import (
 )
 from keras_imbalance._core._labels import (
     UNIQUE,
+    UNKNOWN,
     Aligned,
     align,
     check_distributions,
@@ -110,6 +111,7 @@ __all__ = [
     "LOOKUP",
     "MOST_CLASSES",
     "UNIQUE",
+    "UNKNOWN",
     "Aligned",
     "MatchedLosses",
     "Sampler",

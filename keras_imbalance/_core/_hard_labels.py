@@ -10,7 +10,15 @@ import numpy as np
 from keras_imbalance._core._check_arrays import OF_CLASSES, check_table, check_weight_values
 from keras_imbalance._core._checks import invalid, shown
 from keras_imbalance._core._columns import is_text
-from keras_imbalance._core._labels import UNIQUE, channels_last, check_ids, is_ignored, label_form, spread
+from keras_imbalance._core._labels import (
+    UNIQUE,
+    UNKNOWN,
+    channels_last,
+    check_ids,
+    is_ignored,
+    label_form,
+    spread,
+)
 
 RARER = 1 / 3  # of the rows of two classes
 BY_CLASSES = "Where a row has no single class, pass the class to sample by as `classes`."
@@ -205,7 +213,7 @@ def _check_hard(labels):
             "y_true",
             "hold hard labels, 0 or 1",
             received=str(labels[~((labels == 0) | (labels == 1))][0]),
-            remedy="Number classes of -1 and 1, or of 1 and 2, anew; decide soft labels first.",
+            remedy=f"Number classes of -1 and 1, or of 1 and 2, anew; decide soft labels first. {UNKNOWN}",
         )
 
 

@@ -20,6 +20,8 @@ UNIQUE = (
     "Turn names into numbers first: ids = [names.index(name) for name in labels], with the names in the order of the "
     "channels."
 )
+UNKNOWN = "A label that is not known needs a sample weight of 0, or the value -1 and ignore_class=-1."
+NUMBERED = "Number the classes 0 to C - 1, or exclude a filler label with `ignore_class` where the argument exists."
 MEANS = {"ids": "class ids", "distribution": "one-hot or distributions", "sigmoid": "values in [0, 1]"}
 
 
@@ -276,8 +278,8 @@ def _check_sigmoid(values):
         raise invalid(
             "y_true",
             "lie in [0, 1] for sigmoid predictions (one channel, or multi_label=True)",
-            received=f"values from {values.min()} to {values.max()}",
-            remedy="Number two classes 0 and 1; predict more classes with one channel each.",
+            received="NaN" if np.isnan(values).any() else f"values from {values.min()} to {values.max()}",
+            remedy=f"Number two classes 0 and 1; predict more classes with one channel each. {UNKNOWN}",
         )
 
 
@@ -354,7 +356,7 @@ def outside_of_probabilities(
     return not_probable(predictions)
 
 
-def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
+def check_ids(ids: np.ndarray, num_classes: int | None, name: str, remedy: str = NUMBERED) -> None:
     """Raises unless every value is a whole number in [0, num_classes)."""
     if ids.size == 0 or ids.dtype == bool:
         return
@@ -367,7 +369,7 @@ def check_ids(ids: np.ndarray, num_classes: int | None, name: str) -> None:
             name,
             f"hold class ids from 0{limit}",
             received=str(low if low < 0 else high),
-            remedy="Number the classes 0 to C - 1, or exclude a filler label with `ignore_class` where the argument exists.",
+            remedy=remedy,
         )
 
 

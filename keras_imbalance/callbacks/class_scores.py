@@ -8,6 +8,7 @@ import numpy as np
 from keras_imbalance._core import (
     LOOKUP,
     arrays_of,
+    check_ids,
     class_ids,
     invalid,
     is_frame,
@@ -21,6 +22,12 @@ from keras_imbalance._core import (
 from keras_imbalance._keras import text_tensor
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.metrics import PerClassF1, functional
+
+BY_METRIC = "Compile a per-class metric that suits, name it as `monitor`, and pass the validation data to fit alone."
+OF_MASKS = (
+    "Give void pixels a weight of 0, validation_data=(x, y, y != 255), or compile PerClassF1(ignore_class=255) and pass the "
+    "validation data to fit alone."
+)
 
 
 def logged_scores(logs: Mapping[str, Any], monitor: str, class_names: Sequence[str]) -> np.ndarray:
@@ -111,12 +118,7 @@ def class_scores(
     metric = PerClassF1(num_classes, threshold=threshold, log_classes=False)  # for its counts
     for y, predictions, weights in _predicted(model, data, batch_size):
         if not hasattr(predictions, "shape"):
-            raise invalid(
-                "validation_data",
-                "come with a model of one output",
-                received=f"predictions {type(predictions)}",
-                remedy="For one of several outputs compile a per-class metric and name it as `monitor`.",
-            )
+            raise _several_outputs(f"predictions {type(predictions)}")
         metric.update_state(y, predictions, weights)
     counts = metric.exact_tally()
     if np.isnan(counts.tp).any():
@@ -128,6 +130,28 @@ def class_scores(
         )
     metric.tell_wrong()
     return np.where(functional.support(counts) > 0, functional.SCORES[score](counts), np.nan)
+
+
+def check_scored_model(model: Any, num_classes: int) -> None:
+    """Raises, where the shape of its outputs is known, unless a model has one output with a channel a class on the last axis.
+
+    Example:
+    >>> import keras
+    >>> check_scored_model(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), 3)
+    """
+    try:
+        shape = model.output_shape
+    except (AttributeError, ValueError):  # of a model that was not built, or builds itself
+        return
+    if not isinstance(shape, tuple) or any(isinstance(size, tuple) for size in shape):
+        raise _several_outputs(f"outputs of the shapes {shown(shape)}")
+    if len(shape) > 1 and shape[-1] not in (None, num_classes, 1 if num_classes == 2 else num_classes):
+        requirement = f"come with a model of {num_classes} channels on the last axis, one for each class of the sampler"
+        raise invalid("validation_data", requirement, received=f"outputs of the shape {shape}", remedy=BY_METRIC)
+
+
+def _several_outputs(received):
+    return invalid("validation_data", "come with a model of one output", received=received, remedy=BY_METRIC)
 
 
 def check_validation_data(data: Any, class_names: Sequence[str]) -> Any:
@@ -195,12 +219,16 @@ def _checked_arrays(data, class_names):
         y, _ = named_ids(y, class_names, "validation_data")
     if np.ndim(y) in (1, 2):
         class_ids(_that_count(np.asarray(y), weights), len(class_names), "validation_data")
+    elif np.ndim(y) > 2:
+        check_ids(_that_count(np.asarray(y), weights), len(class_names), "validation_data", OF_MASKS)
     return (x, y, *weights)
 
 
 def _that_count(labels, weights):
-    """The labels of rows whose weight is not 0: a row that does not count may hold anything."""
+    """The labels of rows, or positions, whose weight is not 0: what does not count may hold anything."""
     for given in weights:
+        if np.shape(given) == labels.shape:
+            return labels[np.asarray(given) != 0]
         if np.shape(given)[:1] == labels.shape[:1] and np.size(given) == len(labels):
             return labels[np.reshape(given, -1) != 0]
     return labels

@@ -9,7 +9,13 @@ import numpy.typing as npt
 
 from keras_imbalance._core import Sampler, check_number, check_one_of, check_target, check_whole, invalid, shown
 from keras_imbalance._keras import separate_averages
-from keras_imbalance.callbacks.class_scores import check_monitor, check_validation_data, class_scores, logged_scores
+from keras_imbalance.callbacks.class_scores import (
+    check_monitor,
+    check_scored_model,
+    check_validation_data,
+    class_scores,
+    logged_scores,
+)
 from keras_imbalance.callbacks.fit_checks import check_swap_comes_first, keys_before, warn_of_late_epoch
 from keras_imbalance.callbacks.off_the_bar import keys_of_metrics
 from keras_imbalance.callbacks.ownership import set_target
@@ -162,6 +168,7 @@ class DynamicSampling(SamplingCallback):
         self._next, self._updates, self._unvalidated = None, 0, False
         if self.validation_data is not None:
             check_swap_comes_first(self, "scores the weights of that moment on its validation data")
+            check_scored_model(self.model, self.sampler.num_classes)
         else:
             keys = keys_before(self, lambda other: isinstance(other, PerClassLogger))
             check_monitor(self.monitor, self.sampler.class_names, keys)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_imbalance._core import UNKNOWN
 from keras_imbalance.metrics.counting import KINDS, LARGEST_SHOWN
 
 SEVERAL = "Several labels a row need multi_label=True, in the metrics and in the loss."
@@ -57,8 +58,10 @@ def _of_sigmoids(label, size):
         reason = "Classes -1 and 1 need (y_true + 1) / 2; a label that is not known ignore_class=-1."
     elif label == 2 and size == 2:
         reason = "Classes 1 and 2 need y_true - 1; more than two classes need one channel each."
-    else:
+    elif np.isfinite(label) and label == round(label):
         reason = FILLER.format(label=label)
+    else:
+        reason = UNKNOWN
     return f"`y_true` held {label:g}, and labels of sigmoids lie in [0, 1]. {reason}"
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_imbalance._core import (
     BY_CLASSES,
+    check_ids,
     check_ignored,
     check_names,
     check_table,
@@ -29,6 +30,11 @@ NO_LABEL = "none"
 BLOCK_VALUES = 1 << 20
 SMALL_IDS = 1 << 16
 BY_RAREST = "Of labels (N, L) and masks classes='rarest' takes the rarest class that a row holds."
+OF_LABELS = (
+    "Decide soft labels first, as by y > 0.5. Labels that are not known are one whole number, not NaN: "
+    "classes=sampling.rarest_classes(y, ignore_class=-1). Ids of several positions a row are masks: y[..., None]."
+)
+OF_MASKS = "Of masks with void pixels pass classes=sampling.rarest_classes(y, num_classes=C, ignore_class=255)."
 ONE_CLASS = "Where each row has one class leave `classes` out."
 
 
@@ -149,7 +155,8 @@ def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int 
         y: labels `(N, L)` of 0 and 1, or masks: class ids of three axes and more, `(N, H, W)` or `(N, H, W, 1)`, or one-hot
             on the last axis `(N, H, W, C)`.
         num_classes: number of classes C. Defaults to the largest id + 1, or the size of the last axis of 0 and 1.
-        ignore_class: id of positions that hold no class, such as 255. Defaults to None: every id is that of a class.
+        ignore_class: id of positions that hold no class, such as 255; of labels `(N, L)` the value of a label that is not
+            known, such as -1, which counts as not set. Defaults to None: every id is that of a class.
 
     Returns:
         int64 `(N,)`. A row that holds no class gets C, one class more. Of equally rare classes the first is taken.
@@ -170,7 +177,7 @@ def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int 
         received = f"dtype {table.dtype}, shape {table.shape}"
         raise invalid("y", "hold labels (N, L) of 0 and 1, or masks of class ids", received=received, remedy=ONE_CLASS)
     channels = _channels(table, num_classes, ignore_class)
-    held = _held_channels(table) if channels else _held_ids(table, num_classes, ignore_class)
+    held = _held_channels(table, ignore_class) if channels else _held_ids(table, num_classes, ignore_class)
     rows = held.sum(axis=0)
     order = np.argsort(rows, kind="stable")
     first = held[:, order].argmax(axis=1)
@@ -180,9 +187,10 @@ def rarest_classes(y: Any, *, num_classes: int | None = None, ignore_class: int 
 def _channels(table, num_classes, ignore_class):
     """Whether the last axis holds one channel a class, of 0 and 1; raises for labels `(N, L)` of anything else."""
     if table.ndim == 2:
-        if not all(((block == 0) | (block == 1)).all() for block in _blocks(table)):
-            remedy = "Decide soft labels first, as by y > 0.5. Ids of several positions a row are masks: y[..., None]."
-            raise invalid("y", "hold 0 and 1 in the shape (N, L)", received="other values", remedy=remedy)
+        for block in _blocks(table):
+            other = block[~((block == 0) | (block == 1) | (block == ignore_class))]
+            if other.size:
+                raise invalid("y", "hold 0 and 1 in the shape (N, L)", received=str(other[0]), remedy=OF_LABELS)
         if num_classes not in (None, table.shape[1]):
             raise invalid("y", f"have {num_classes} columns", received=f"shape {table.shape}")
         return True
@@ -196,9 +204,10 @@ def _blocks(table: np.ndarray) -> Iterator[np.ndarray]:
     return (table[start : start + size] for start in range(0, len(table), size))
 
 
-def _held_channels(table):
+def _held_channels(table, ignore_class):
     """Which channels are 1 anywhere in a row, bool `(N, C)`."""
-    return np.concatenate([(block != 0).any(axis=tuple(range(1, table.ndim - 1))) for block in _blocks(table)])
+    held = ((block != 0) & (block != ignore_class) for block in _blocks(table))
+    return np.concatenate([block.any(axis=tuple(range(1, table.ndim - 1))) for block in held])
 
 
 def _held_ids(table, num_classes, ignore_class):
@@ -214,7 +223,8 @@ def _held_ids(table, num_classes, ignore_class):
 def _ids_of_row(row, num_classes, ignore_class):
     values = _values_of(row.reshape(-1))
     values = values if ignore_class is None else values[values != ignore_class]
-    return class_ids(values, num_classes, "y")
+    check_ids(values, num_classes, "y", OF_MASKS)
+    return values.astype(np.int64)
 
 
 def _values_of(flat):

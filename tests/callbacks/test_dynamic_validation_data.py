@@ -213,6 +213,27 @@ def test_predictions_that_are_no_numbers_are_an_error():
         model.fit(sampler.dataset(), callbacks=[DynamicSampling(sampler, validation_data=(x, y))], verbose=0)
 
 
+def test_masks_are_scored_without_their_void_pixels_or_refused_before_training():
+    rng = np.random.default_rng(0)
+    x, masks = rng.normal(size=(6, 4, 4, 1)).astype("float32"), rng.integers(0, 3, (6, 4, 4))
+    masks[:, 0] = 255
+    known = masks != 255
+    sampler = ArraySampler(x, masks, classes=[0, 1, 2, 0, 1, 2], batch_size=3, seed=0)
+    for labels in (masks, masks[..., None].astype("uint8")):
+        with pytest.raises(ValueError, match=r"`validation_data` must hold class ids.*255.*y != 255.*ignore_class"):
+            DynamicSampling(sampler, validation_data=(x, labels))
+    model = keras.Sequential([keras.layers.Input((4, 4, 1)), keras.layers.Dense(3)])
+    data = DynamicSampling(sampler, validation_data=(x, masks, known)).validation_data
+    decided = model.predict(x, verbose=0).argmax(axis=-1)
+    found = class_scores(model, data, num_classes=3, score="f1")
+    np.testing.assert_allclose(found, f1_score(masks[known], decided[known], average=None), atol=1e-6)
+    channels_first = keras.Sequential([keras.layers.Input((3, 4, 1)), keras.layers.Dense(4)])
+    channels_first.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"`validation_data` must .*3 channels on the last axis.*\(None, 3, 4, 4\)"):
+        channels_first.fit(x[:, :3], x[:, :3], 3, callbacks=[DynamicSampling(sampler, validation_data=data)], verbose=0)
+    assert int(channels_first.optimizer.iterations) == 0
+
+
 def test_several_outputs_need_a_compiled_metric():
     x, y = blobs()
     sampler = ArraySampler(x, {"a": y, "b": y}, classes=y, seed=0)
@@ -223,6 +244,7 @@ def test_several_outputs_need_a_compiled_metric():
     model.compile("sgd", losses)
     with pytest.raises(ValueError, match=r"`validation_data` must .*one output.*name it as `monitor`"):
         model.fit(sampler.dataset(), callbacks=[DynamicSampling(sampler, validation_data=(x, y))], verbose=0)
+    assert int(model.optimizer.iterations) == 0
     model.compile("sgd", losses, metrics={"a": [PerClassF1(3, name="a_f1")], "b": [PerClassF1(3, name="b_f1")]})
     dynamic = DynamicSampling(sampler, monitor="val_b_f1", floor=0, momentum=0)
     validation = (x, {"a": y, "b": y})

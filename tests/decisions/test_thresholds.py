@@ -277,7 +277,7 @@ LABELS, P = [0, 1, 1, 0], [0.1, 0.6, 0.7, 0.4]
         ({"y_true": [0, 0, 0, 0]}, "rows of every class.*class 1"),
         ({"y_true": [0, 1, 2, 0]}, "`y_true`"),
         ({"y_true": [0, 0.5, 1, 0]}, "`y_true` must hold hard labels"),
-        ({"y_true": [1, -1, 1, -1]}, "`y_true` must hold hard labels.* Received: -1.* anew"),
+        ({"y_true": [1, -1, 1, -1]}, "`y_true` must hold hard labels.* Received: -1.* anew.*ignore_class=-1"),
         ({"y_true": ["no", "yes", "no", "no"]}, "`y_true` must hold class ids.*names.index"),
         ({"y_true": [0, 1, 1]}, r"`y_true` must line up.*y_true.shape=\(3,\), y_pred.shape=\(4, 1\)"),
         ({"y_true": [], "probabilities": []}, "rows of every class"),

@@ -50,6 +50,7 @@ CASES = {
     "soft labels": ((with_row(ONE_HOT, [0.5, 0.5, 0]), SCORES), {}, 'soft labels.*soft_labels="argmax"'),
     "a mask of 255": ((with_row(IDS % 2, 255), SIGMOIDS), {}, "held 255.*y_true / 255"),
     "-1 and 1": ((with_row(IDS % 2, -1), SIGMOIDS), {}, r"held -1.*\(y_true \+ 1\) / 2"),
+    "not known": ((with_row(IDS % 2, np.nan), SIGMOIDS), {}, "held nan.*weight of 0.*ignore_class=-1"),
     "1 and 2": ((with_row(IDS % 2, 2), SIGMOIDS), {}, "held 2.*y_true - 1"),
     "a negative weight": ((IDS, SCORES, with_row(np.ones(8), -2)), {}, "`sample_weight` held -2"),
     "NaN": ((IDS, with_row(SCORES, np.nan)), {}, "`y_pred` held NaN.*diverged"),

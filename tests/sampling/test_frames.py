@@ -293,6 +293,8 @@ def test_the_rarest_label_of_a_row_is_that_of_the_definition(sets):
     expected = rarest_by_definition(sets, 5)
     for form in (labels, labels.astype("float32"), labels.tolist(), pd.DataFrame(labels)):
         assert rarest_classes(form).tolist() == expected
+    unknown = np.where(labels, 1, np.where(np.arange(5) % 2, 0, -1))  # a label that is not known counts as not set
+    assert rarest_classes(unknown, ignore_class=-1).tolist() == expected
     # The same sets as masks: the ids that a row holds, 255 where it holds fewer.
     masks = np.full((len(sets), 3, 2), 255)
     for mask, held in zip(masks, sets, strict=True):
@@ -314,6 +316,8 @@ def test_masks_of_channels():
     [
         (np.full((4, 3), 0.5), r"`y` must hold 0 and 1 in the shape \(N, L\).*y > 0.5"),
         (np.array([[0, 2], [1, 1]]), r"`y` must hold 0 and 1.*y\[\.\.\., None\]"),
+        (np.array([[0, -1], [1, 1]]), r"`y` must hold 0 and 1.* Received: -1.*rarest_classes\(y, ignore_class=-1\)"),
+        (np.array([[0, np.nan], [1, 1]]), r"`y` must hold 0 and 1.* Received: nan.*not NaN"),
         (np.arange(4), "`y` must hold labels .* or masks.*leave `classes` out"),
         (np.full((2, 2, 2), -1), "`y` must hold class ids"),
         ({"a": np.zeros((2, 2))}, "`classes` must be given for each row"),
@@ -322,6 +326,11 @@ def test_masks_of_channels():
 def test_labels_that_hold_no_classes(y, message):
     with pytest.raises(ValueError, match=message):
         rarest_classes(y)
+
+
+def test_a_sampler_of_masks_with_void_pixels_names_the_function_that_is_told_of_them():
+    with pytest.raises(ValueError, match=r"`y` must hold class ids.*255.*rarest_classes\(y, .*ignore_class=255\)"):
+        ArraySampler(np.zeros(2), np.full((2, 3, 3), 255), classes="rarest", class_names=["a", "b"])
 
 
 def test_a_sampler_by_the_rarest_label():
