@@ -47,6 +47,7 @@ from keras_imbalance._keras._backend import (
     takes_one_hot,
     tell_directions,
     value_of,
+    with_parts,
 )
 from keras_imbalance._keras._deterministic import deterministic_ops
 from keras_imbalance._keras._events import EventFile
@@ -197,6 +198,7 @@ __all__ = [
     "text_tensor",
     "tree",
     "value_of",
+    "with_parts",
     "with_sublayers",
     "without_compilation",
     "writes_files",

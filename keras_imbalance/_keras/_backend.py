@@ -114,6 +114,7 @@ __all__ = [
     "takes_one_hot",
     "tell_directions",
     "value_of",
+    "with_parts",
 ]
 
 
@@ -225,6 +226,14 @@ def compiled_losses(model: Any) -> list[tuple[str, Any, tuple | None]]:
     shapes = dict(zip(names, [tuple(output.shape) for output in outputs], strict=False))
     found = _named_losses(getattr(model, "loss", None), names, one_output=len(outputs) == 1)
     return [(name, part, shapes.get(name)) for name, part in found if part is not None]
+
+
+def with_parts(loss: Any) -> list:
+    """A loss, and those that it is made of: the `losses` of a sum, the `loss` that is weighted."""
+    if not isinstance(loss, Loss):
+        return [loss]
+    inner = [*(getattr(loss, "losses", None) or ()), getattr(loss, "loss", None)]
+    return [loss, *(part for one in inner if isinstance(one, Loss) for part in with_parts(one))]
 
 
 def _named_losses(loss, names, one_output):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_imbalance._core import Sampler, matched_losses
-from keras_imbalance._keras import Metric, compiled_losses, rebuild_functions
+from keras_imbalance._keras import Metric, compiled_losses, rebuild_functions, with_parts
 from keras_imbalance.callbacks.train_steps import TrainSteps
 from keras_imbalance.losses import ClassBalancedLoss, LogitAdjustedLoss
 
@@ -35,9 +35,8 @@ class LiveShift(Metric):
 def follow_in_compiled_steps(model: Any, sampler: Sampler) -> None:
     """Lets the compiled functions of `model` read the shift of a loss that is matched to `sampler` from a variable."""
     matched, found = matched_losses(sampler), False
-    for i, (_, loss, _) in enumerate(compiled_losses(model)):
-        if loss not in matched:
-            continue
+    # A function, or a loss of the user's own, may call one that is not seen.
+    for i, loss in enumerate([part for part in _parts(model) if part in matched] or list(matched)):
         if loss.live_shift is None:
             loss.live_shift = LiveShift(np.shape(loss.drawn_prior))
         name = f"{ATTRIBUTE}_{i}"
@@ -55,7 +54,7 @@ def corrected_twice(model: Any, sampler: Sampler) -> str | None:
     if np.allclose(sampler.distribution, natural, atol=CLOSE):
         return None
     steps, matched = TrainSteps.of(model), matched_losses(sampler)
-    for _, loss, _ in compiled_losses(model):
+    for loss in _parts(model):
         if not isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)) or loss in matched:
             continue
         if isinstance(loss, ClassBalancedLoss) and steps.changes(loss, "class_weights"):
@@ -64,6 +63,11 @@ def corrected_twice(model: Any, sampler: Sampler) -> str | None:
         if shares.shape == natural.shape and np.allclose(shares, natural, atol=CLOSE):
             return type(loss).__name__
     return None
+
+
+def _parts(model):
+    """The losses that `model` was compiled with, and those that these add up or weigh."""
+    return [part for _, loss, _ in compiled_losses(model) for part in with_parts(loss)]
 
 
 def warn_of_double_correction(model: Any, sampler: Sampler) -> bool:

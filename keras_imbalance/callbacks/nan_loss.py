@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._keras import compiled_losses
+from keras_imbalance._keras import compiled_losses, with_parts
 from keras_imbalance.losses import ImbalanceLoss
 
 _told: weakref.WeakSet = weakref.WeakSet()  # models
@@ -21,7 +21,8 @@ def warn_of_nan_loss(model: Any, logs: Mapping[str, Any] | None) -> None:
     value = (logs or {}).get("loss")
     if value is None or not np.isnan(value) or model in _told:
         return
-    ours = [type(loss).__name__ for _, loss, _ in compiled_losses(model) if isinstance(loss, ImbalanceLoss)]
+    losses = [loss for _, loss, _ in compiled_losses(model)]
+    ours = [type(loss).__name__ for loss in losses if any(isinstance(p, ImbalanceLoss) for p in with_parts(loss))]
     if ours:
         _told.add(model)
         warnings.warn(

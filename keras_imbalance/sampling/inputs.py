@@ -35,6 +35,7 @@ OF_LABELS = (
     "classes=sampling.rarest_classes(y, ignore_class=-1). Ids of several positions a row are masks: y[..., None]."
 )
 OF_MASKS = "Of masks with void pixels pass classes=sampling.rarest_classes(y, num_classes=C, ignore_class=255)."
+BEYOND = 'Number the classes 0 to C - 1. Rows without a class are C in rarest_classes: class_names=[*names, "none"].'
 ONE_CLASS = "Where each row has one class leave `classes` out."
 
 
@@ -127,6 +128,8 @@ def class_of_rows(
         received = f"shape {table.shape}"
         raise invalid("classes", f"hold the class of each of {rows} rows", received=received, remedy=remedy)
     table, names = named_ids(table, class_names, "classes", numerals=True)
+    if table.ndim == 1 and table.dtype.kind in "biuf":
+        check_ids(table, num_classes, "classes", BEYOND)
     return class_ids(table, num_classes, name="classes"), names, y
 
 

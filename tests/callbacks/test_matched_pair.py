@@ -11,6 +11,7 @@ from keras_imbalance import (
     ClassBalancedLoss,
     ClassSampler,
     DynamicSampling,
+    FocalLoss,
     LDAMLoss,
     LogitAdjustedLoss,
     PerClassLogger,
@@ -19,6 +20,7 @@ from keras_imbalance import (
     PhasedTraining,
     ProgressiveSampling,
     StreamSampler,
+    WeightedSum,
 )
 from keras_imbalance._keras import keras, ops
 
@@ -111,11 +113,17 @@ def callbacks_of(kind, sampler):
     return [PhasedTraining([Phase(0, target=ENDS[0]), Phase(2, target=ENDS[1])], sampler)], [ENDS[0], *ENDS]
 
 
-@pytest.mark.parametrize("kind", ["progressive", "phases"])
-def test_the_compiled_step_follows_whoever_changes_the_target(kind):
+WITHIN = {
+    "a function": lambda loss: lambda y, logits: loss(y, logits),
+    "a sum": lambda loss: WeightedSum([FocalLoss(from_logits=True), loss], weights=[0, 1]),
+}
+
+
+@pytest.mark.parametrize(("kind", "within"), [("progressive", "a function"), ("phases", "a sum")])
+def test_the_compiled_step_follows_whoever_changes_the_target(kind, within):
     sampler = sampler_of(NATURAL.tolist())
     loss = LogitAdjustedLoss(sampler, from_logits=True)
-    model, logits = still(loss)
+    model, logits = still(WITHIN[within](loss))
     callbacks, shares = callbacks_of(kind, sampler)
     fit(model, sampler, 1)  # what was traced without callbacks is no obstacle
     for _ in range(2):
@@ -219,8 +227,9 @@ def phases_to(target):
 
 
 def test_counts_of_the_data_beside_shares_that_are_not_natural_are_warned_of_once():
-    for loss in (LogitAdjustedLoss(COUNTS, from_logits=True), ClassBalancedLoss(COUNTS, from_logits=True)):
-        (message,) = said(loss, "natural", phases_to("balanced"))
+    adjusted, weighted = LogitAdjustedLoss(COUNTS, from_logits=True), ClassBalancedLoss(COUNTS, from_logits=True)
+    for loss, compiled in ((adjusted, adjusted), (weighted, WeightedSum([FocalLoss(from_logits=True), weighted]))):
+        (message,) = said(compiled, "natural", phases_to("balanced"))
         assert type(loss).__name__ in message
         assert "LogitAdjustedLoss(sampler)" in message
 

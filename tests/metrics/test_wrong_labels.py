@@ -171,9 +171,10 @@ def test_a_fit_tells_at_the_end_of_its_first_epoch():
 
 @seen_only
 def test_a_callback_tells_what_only_the_loss_refuses_and_once():
-    with pytest.warns(UserWarning, match="FocalLoss became NaN.*from_logits=True") as told:
-        fit(ki.FocalLoss(), IDS, metrics=[ki.PerClassRecall(C)], callbacks=[ki.PerClassLogger()], epochs=2)
-    assert sum("FocalLoss became NaN" in str(warning.message) for warning in told) == 1
+    loss = ki.WeightedSum([ki.FocalLoss(), ki.TverskyLoss()])
+    with pytest.warns(UserWarning, match="WeightedSum became NaN.*from_logits=True") as told:
+        fit(loss, IDS, metrics=[ki.PerClassRecall(C)], callbacks=[ki.PerClassLogger()], epochs=2)
+    assert sum("WeightedSum became NaN" in str(warning.message) for warning in told) == 1
 
 
 @pytest.mark.parametrize("loss", [ki.FocalLoss(), ki.TverskyLoss(), ki.ClassBalancedLoss([1, 1, 1])])

@@ -331,6 +331,8 @@ def test_labels_that_hold_no_classes(y, message):
 def test_a_sampler_of_masks_with_void_pixels_names_the_function_that_is_told_of_them():
     with pytest.raises(ValueError, match=r"`y` must hold class ids.*255.*rarest_classes\(y, .*ignore_class=255\)"):
         ArraySampler(np.zeros(2), np.full((2, 3, 3), 255), classes="rarest", class_names=["a", "b"])
+    with pytest.raises(ValueError, match=r"`classes` must hold class ids.* Received: 2.*\[\*names, \"none\"\]"):
+        ArraySampler(np.zeros(2), np.zeros((2, 2)), classes=rarest_classes(np.zeros((2, 2))), class_names=["a", "b"])
 
 
 def test_a_sampler_by_the_rarest_label():
