@@ -12,13 +12,16 @@ from keras_imbalance import (
     CostMatrixLoss,
     DynamicSampling,
     FocalLoss,
+    LogitAdjustedLoss,
     PerClassF1,
     PerClassPrecision,
     PerClassRecall,
+    PriorCorrection,
     TwoPhaseLearning,
     class_prior,
     class_weights,
     count_classes,
+    recommend,
     target_distribution,
     tomek_links,
 )
@@ -214,3 +217,34 @@ def test_what_an_error_says_of_numbering_runs_and_is_taken(name, call, given):
     exec(code, found)
     assert found["names"][found["ids"]].tolist() == given
     call(found["ids"])
+
+
+MANY = np.full(5000, 10.0)
+
+
+@pytest.mark.parametrize("wrong", [0.0, NAN])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda values: LogitAdjustedLoss(values),
+        lambda values: class_weights(values),
+        lambda values: recommend(MANY, validation_counts=values - 1),
+        lambda values: target_distribution(MANY, values - 1),
+        lambda values: PriorCorrection(values, MANY),
+        lambda values: FocalLoss(alpha=values - 1),
+    ],
+)
+def test_of_many_classes_an_error_says_which_are_wrong(call, wrong):
+    values = MANY.copy()
+    values[[1234, 2345]] = wrong
+    with pytest.raises(ValueError, match=r"5000 classes, .* for class 1234 and 1 more"):
+        call(values)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [([*range(4999)], "4999 names"), ([*range(4999), "17"], r"1 of them more than once: \['17'\]")],
+)
+def test_of_many_class_names_an_error_says_which_are_wrong(names, message):
+    with pytest.raises(ValueError, match=f"`class_names`.*{message}"):
+        PerClassF1(5000, class_names=names, log_classes=False)

@@ -32,6 +32,7 @@ from keras_imbalance._core._checks import (
     log_names,
     nearest,
     shown,
+    shown_of_classes,
 )
 from keras_imbalance._core._columns import (
     is_frame,
@@ -86,6 +87,7 @@ from keras_imbalance._core._nests import (
 from keras_imbalance._core._priors import (
     check_shares,
     log_ratio,
+    same_shares,
 )
 from keras_imbalance._core._sampler import (
     Sampler,
@@ -95,6 +97,7 @@ from keras_imbalance._core._sampler import (
 )
 from keras_imbalance._core._sources import (
     ENDLESS,
+    refuse_batches,
 )
 from keras_imbalance._core._text_table import (
     columns_of,
@@ -173,10 +176,13 @@ __all__ = [
     "number_text",
     "outside_of_probabilities",
     "position_weights",
+    "refuse_batches",
     "rows_by_class",
     "rows_text",
+    "same_shares",
     "shapes_fit",
     "shown",
+    "shown_of_classes",
     "target_distribution",
     "text_table",
     "two_channels",

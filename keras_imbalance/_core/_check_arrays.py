@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core._checks import invalid, shown
+from keras_imbalance._core._checks import invalid, shown, shown_of_classes
 from keras_imbalance._core._columns import frame_table, is_frame, plain_values
 from keras_imbalance._core._sources import refuse_batches
 
@@ -185,12 +185,13 @@ def check_confusion(confusion: Any, *, labels_too: bool = False) -> np.ndarray:
 def check_counts(class_counts: Any, name: str = "class_counts") -> np.ndarray:
     """Class counts as float64 `(C,)`; raises unless every count is positive and finite."""
     counts = _counted(class_counts, name)
-    if counts is None or (counts <= 0).any():
+    wrong = None if counts is None else ~(np.isfinite(counts) & (counts > 0))
+    if counts is None or wrong is None or wrong.any():
         raise invalid(
             name,
             "hold one positive, finite count per class",
-            class_counts,
-            "Merge classes that never occur, or give them a smoothed count; of labels take count_classes(labels).",
+            received=shown_of_classes(name, class_counts, wrong),
+            remedy="Merge classes that never occur, or give them a smoothed count; of labels take count_classes(labels).",
         )
     return counts
 
@@ -198,8 +199,10 @@ def check_counts(class_counts: Any, name: str = "class_counts") -> np.ndarray:
 def check_counts_with_empty_classes(class_counts: Any, name: str = "class_counts") -> np.ndarray:
     """Class counts as float64 `(C,)`, some of them 0; raises unless they are finite, not negative and not all 0."""
     counts = _counted(class_counts, name)
-    if counts is None or (counts < 0).any() or counts.sum() <= 0:
-        raise invalid(name, "hold one finite count per class, not all 0", class_counts)
+    wrong = None if counts is None else ~(np.isfinite(counts) & (counts >= 0))
+    if counts is None or wrong is None or wrong.any() or counts.sum() <= 0:
+        received = shown_of_classes(name, class_counts, wrong)
+        raise invalid(name, "hold one finite count per class, not all 0", received=received)
     return counts
 
 
@@ -219,10 +222,13 @@ def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray
     """`shares` rescaled to sum 1; raises unless they suit `counts`: C finite shares, not negative, 0 for an empty class."""
     table = check_table(shares, name)
     if table.dtype.kind not in "iuf" or table.shape != counts.shape:
-        raise invalid(name, f"hold one share for each of {len(counts)} classes", shares)
+        received = shown_of_classes(name, shares)
+        raise invalid(name, f"hold one share for each of {len(counts)} classes", received=received)
     values = table.astype(np.float64)
-    if not np.isfinite(values).all() or (values < 0).any() or values.sum() <= 0:
-        raise invalid(name, "hold finite shares, not negative, that sum to more than 0", shares)
+    wrong = ~(np.isfinite(values) & (values >= 0))
+    if wrong.any() or values.sum() <= 0:
+        received = shown_of_classes(name, shares, wrong)
+        raise invalid(name, "hold finite shares, not negative, that sum to more than 0", received=received)
     empty = np.flatnonzero((counts == 0) & (values > 0))
     if empty.size:
         raise invalid(
@@ -235,7 +241,7 @@ def check_distribution(shares: Any, counts: np.ndarray, name: str) -> np.ndarray
 
 
 def _counted(class_counts, name):
-    """Finite numbers `(C,)` as float64, None for anything else."""
+    """Numbers `(C,)` as float64, None for anything else."""
     if isinstance(class_counts, Mapping):
         raise invalid(
             name,
@@ -244,7 +250,7 @@ def _counted(class_counts, name):
             f"Pass [{name}[c] for c in classes], or count_classes(labels).",
         )
     table = check_table(class_counts, name)
-    if table.dtype.kind not in "biuf" or table.ndim != 1 or table.size == 0 or not np.isfinite(table).all():
+    if table.dtype.kind not in "biuf" or table.ndim != 1 or table.size == 0:
         return None
     return table.astype(np.float64)
 

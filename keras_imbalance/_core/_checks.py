@@ -39,6 +39,28 @@ def shown(value: Any) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 4]} ..."
 
 
+def shown_of_classes(argument: str, values: Any, wrong: Any = None) -> str:
+    """What an error received as one value a class: where it cuts them, also how many there are and the first wrong ones.
+
+    Args:
+        argument: name of the argument.
+        values: what was received.
+        wrong: bool array `(C,)`, of the classes whose values are wrong; None where none can be told apart.
+
+    Example:
+    >>> shown_of_classes("class_counts", np.array([3, 0]))
+    'class_counts=[3, 0]'
+    >>> shown_of_classes("class_counts", np.array([9] * 4998 + [0, 0]), np.arange(5000) > 4997)
+    'class_counts=[9, 9, 9, 9, 9, ..., 9, 9, 9, 0, 0] of 5000 classes, 0 for class 4998 and 1 more'
+    """
+    text = f"{argument}={shown(values)}"
+    if not hasattr(values, "__len__") or len(values) <= _short.maxlist:
+        return text
+    ids = np.flatnonzero(False if wrong is None else wrong)
+    first = f", {np.asarray(values)[ids[0]]!s} for class {ids[0]}" if ids.size else ""
+    return f"{text} of {len(values)} classes{first}" + (f" and {ids.size - 1} more" if ids.size > 1 else "")
+
+
 def nearest(name: Any, known: Iterable[Any]) -> str:
     """The sentence that offers the known name most like a wrong one, or nothing where no name is like it.
 
@@ -178,7 +200,12 @@ def _not_names(given, num_classes):
     size = "" if num_classes is None else f"{num_classes} "
     remedy = "Pass [names[c] for c in range(num_classes)] of a mapping." if isinstance(given, Mapping) else ""
     requirement = f"be a list of {size}different names, one a class in the order of the class ids"
-    return invalid("class_names", requirement, given, remedy)
+    names = [str(name) for name in _listed(given)]
+    received = f"class_names={shown(given)}"
+    if len(names) > _short.maxlist:
+        twice = [name for name, found in Counter(names).items() if found > 1]
+        received = f"{len(names)} names" + (f", {len(twice)} of them more than once: {shown(twice)}" if twice else "")
+    return invalid("class_names", requirement, received=received, remedy=remedy)
 
 
 def _check_name(name):

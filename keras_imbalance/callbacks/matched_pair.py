@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import Sampler, matched_losses
+from keras_imbalance._core import Sampler, matched_losses, same_shares
 from keras_imbalance._keras import Metric, compiled_losses, rebuild_functions, with_parts
 from keras_imbalance.callbacks.train_steps import TrainSteps
 from keras_imbalance.losses import ClassBalancedLoss, LogitAdjustedLoss
 
 ATTRIBUTE = "matched_shift"  # of a model
-CLOSE = 1e-3
 
 
 class LiveShift(Metric):
@@ -51,7 +50,7 @@ def follow_in_compiled_steps(model: Any, sampler: Sampler) -> None:
 def corrected_twice(model: Any, sampler: Sampler) -> str | None:
     """The name of a loss that is given the counts of the data, where the sampler draws other shares; else None."""
     natural = sampler.class_counts / max(sampler.class_counts.sum(), 1)
-    if np.allclose(sampler.distribution, natural, atol=CLOSE):
+    if same_shares(sampler.distribution, natural):
         return None
     steps, matched = TrainSteps.of(model), matched_losses(sampler)
     for loss in _parts(model):
@@ -59,8 +58,7 @@ def corrected_twice(model: Any, sampler: Sampler) -> str | None:
             continue
         if isinstance(loss, ClassBalancedLoss) and steps.changes(loss, "class_weights"):
             continue  # DeferredReweighting says from when on
-        shares = loss.class_shares()
-        if shares.shape == natural.shape and np.allclose(shares, natural, atol=CLOSE):
+        if same_shares(loss.class_shares(), natural):
             return type(loss).__name__
     return None
 

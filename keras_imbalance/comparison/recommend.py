@@ -238,5 +238,6 @@ _DECISIONS: Mapping[str, Any] = {"recall": _recall, "f1": _f1, "cost": _cost, "p
 def _validation_rows(counts: Any, num_classes: int) -> np.ndarray:
     rows = check_counts_with_empty_classes(counts, "validation_counts")
     if rows.shape != (num_classes,):
-        raise invalid("validation_counts", f"hold one count for each of {num_classes} classes", counts)
+        received = f"{len(rows)} counts"
+        raise invalid("validation_counts", f"hold one count for each of {num_classes} classes", received=received)
     return rows

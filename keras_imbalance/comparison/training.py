@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import class_weights, delivery_for_fit, invalid
+from keras_imbalance._core import class_weights, delivery_for_fit, invalid, same_shares
 from keras_imbalance._keras import (
     Model,
     deterministic_ops,
@@ -22,7 +22,6 @@ from keras_imbalance.comparison.rows import Data, take
 from keras_imbalance.comparison.splits import Split
 from keras_imbalance.losses import ClassBalancedLoss, LDAMLoss, LogitAdjustedLoss
 
-CLOSE = 1e-3
 # On CPU compiling a small step with XLA takes longer than it saves; JAX is slow without.
 JIT = "auto" if keras.backend.backend() == "jax" else False
 
@@ -194,7 +193,7 @@ def _refuse_double_correction(run, loss, callbacks, weights):
     """Raises for two corrections of the class shares, by loss and sampler or by weights and either."""
     natural = run.prior if run.data.one_class else _row_shares(run)
     drawn = natural if run.sampler is None else run.sampler.distribution
-    resampled = not np.allclose(drawn, natural, atol=CLOSE)
+    resampled = not same_shares(drawn, natural)
     of_data = _deferred(callbacks) is None and _counts_the_data(run, loss)
     found = {"a sampler": resampled, type(loss).__name__: of_data, "class_weight": weights is not None}
     parts = [name for name, corrects in found.items() if corrects]
@@ -212,8 +211,7 @@ def _counts_the_data(run, loss):
     """Whether a loss corrects the class shares of the training rows."""
     if not isinstance(loss, (ClassBalancedLoss, LogitAdjustedLoss)):
         return False
-    shares: Any = loss.class_shares()
-    return np.shape(shares) == run.prior.shape and np.allclose(shares, run.prior, atol=CLOSE)
+    return same_shares(loss.class_shares(), run.prior)
 
 
 def _row_shares(run):

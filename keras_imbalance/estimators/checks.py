@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import MOST_CLASSES, class_ids, invalid, number_anew, shown
+from keras_imbalance._core import MOST_CLASSES, class_ids, invalid, number_anew, same_shares, shown
 from keras_imbalance._keras import (
     LEARNING_RATE_CALLBACKS,
     Callback,
@@ -22,7 +22,6 @@ from keras_imbalance._keras import (
 from keras_imbalance.losses import ClassBalancedLoss, LogitAdjustedLoss
 
 COUNTED = (ClassBalancedLoss, LogitAdjustedLoss)  # losses that correct for the class counts that they are given
-CLOSE = 1e-3
 
 
 def required_names(function: Callable) -> set[str]:
@@ -216,7 +215,7 @@ def check_classes(y: Any, ids: np.ndarray, known: int) -> None:
 def warn_of_double_correction(members: Sequence[Any], shares: np.ndarray) -> None:
     """Warns of a loss that corrects once more what the choice of the rows, of these class shares, has corrected."""
     for loss, counted in (found for member in members for found in _counted_losses(member, shares)):
-        if not np.allclose(counted, shares, atol=CLOSE):
+        if not same_shares(counted, shares):
             other, own = (shown(part.round(3).tolist()) for part in (counted, shares))
             warnings.warn(
                 f"{type(loss).__name__} is given class counts in the shares {other}, and members are trained on rows in the "

@@ -17,6 +17,7 @@ from keras_imbalance._core import (
     invalid,
     label_tensor,
     outside_of_probabilities,
+    shown_of_classes,
 )
 from keras_imbalance._keras import (
     Loss,
@@ -344,9 +345,12 @@ def check_class_weights(weights: Any, argument: str, shape: tuple | None = None)
     """Weights of classes as floats; raises unless they are finite, not negative and, where it is given, of this shape."""
     values = check_table(weights, argument)
     known = values.ndim < 2 and values.size > 0 if shape is None else values.shape == shape
-    if not known or values.dtype.kind not in "iuf" or not np.isfinite(values).all() or (values < 0).any():
+    numbers = known and values.dtype.kind in "iuf"
+    wrong = ~(np.isfinite(values) & (values >= 0)) if numbers else None
+    if wrong is None or wrong.any():
         of_shape = "one a class" if shape is None else f"of the shape {shape}"
-        raise invalid(argument, f"hold finite weights {of_shape}, not negative", weights)
+        received = shown_of_classes(argument, weights, wrong if values.ndim == 1 else None)
+        raise invalid(argument, f"hold finite weights {of_shape}, not negative", received=received)
     return values.astype(np.float64).tolist()
 
 

@@ -287,7 +287,7 @@ class ClassificationReport:
 def _counts_of(class_counts, size):
     counts = check_counts(class_counts, "class_counts")
     if len(counts) != size:
-        raise invalid("class_counts", f"hold one count for each of {size} classes", counts)
+        raise invalid("class_counts", f"hold one count for each of {size} classes", received=f"{len(counts)} counts")
     return counts
 
 

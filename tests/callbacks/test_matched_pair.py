@@ -23,6 +23,7 @@ from keras_imbalance import (
     WeightedSum,
 )
 from keras_imbalance._keras import keras, ops
+from keras_imbalance.callbacks.matched_pair import corrected_twice
 
 COUNTS = np.array([160, 30, 10])
 # Rows of every class at each of three points: the only feature of a row is the point that it stands at.
@@ -253,6 +254,16 @@ def test_a_logger_of_a_sampler_warns_of_counts_of_the_data_too(with_phases):
 )
 def test_what_corrects_once_is_no_reason_to_warn(loss, target):
     assert not said(loss, target, phases_to(target))
+
+
+@pytest.mark.parametrize(
+    ("counts", "name"), [(np.repeat([9, 1], 1000), "LogitAdjustedLoss"), (np.ones(2000), None)], ids=["data", "drawn"]
+)
+def test_shares_of_thousands_of_classes_are_told_apart(counts, name):
+    sampler = ClassSampler(np.repeat(np.arange(2000), np.repeat([9, 1], 1000)), target="balanced")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2000)])
+    model.compile("sgd", LogitAdjustedLoss(counts, from_logits=True))
+    assert corrected_twice(model, sampler) == name
 
 
 @pytest.mark.parametrize("form", ["ids", "one-hot"])
