@@ -131,6 +131,7 @@ class BackupAndRestore(ImbalanceCallback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
         rates, arrays = save_model(self.model)  # by all workers: reading a variable may take all of them
         parts = []
         for i, part in enumerate(self._parts):

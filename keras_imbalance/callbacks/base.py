@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_imbalance._core import Sampler
 from keras_imbalance._keras import Callback, Model, separate_averages
+from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 
 
 class ImbalanceCallback(Callback):
@@ -26,6 +27,9 @@ class ImbalanceCallback(Callback):
     def set_model(self, model: Any) -> None:
         super().set_model(model)
         separate_averages(getattr(model, "optimizer", None))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        warn_of_nan_loss(self.model, logs)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         separate_averages(self.model.optimizer)

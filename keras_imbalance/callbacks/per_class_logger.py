@@ -7,7 +7,6 @@ from keras_imbalance._core import Sampler, check_sampler, invalid, shown
 from keras_imbalance._keras import compiled_metrics, given_metrics, metrics_of
 from keras_imbalance.callbacks.base import ImbalanceCallback
 from keras_imbalance.callbacks.fit_checks import metrics_for
-from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 from keras_imbalance.callbacks.off_the_bar import keep_off_the_bar
 from keras_imbalance.callbacks.sampler_watch import SamplerWatch
 from keras_imbalance.metrics import ClassMetric
@@ -95,7 +94,7 @@ class PerClassLogger(ImbalanceCallback):
         self.read_matrices(metrics, "validation")
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        warn_of_nan_loss(self.model, logs)
+        super().on_epoch_end(epoch, logs)
         if self._in_epoch:
             self._read_training()
         if not self.training:

@@ -103,6 +103,7 @@ class PerClassTable(ImbalanceCallback):
         self._validated = self._counted()
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
         validated, self._validated = self._validated, None
         run = "training" if validated is None else "validation"
         self._waiting = epoch, _seen(f"Epoch {epoch + 1}, {run}", run, *(validated or self._counted()))

@@ -10,7 +10,6 @@ from keras_imbalance._core import Sampler, check_one_of, check_sampler, check_ta
 from keras_imbalance._keras import build_parts, check_built, phase_optimizers, rebuild_functions, writes_own_weights
 from keras_imbalance.callbacks.fit_checks import check_no_scheduler, check_swap_comes_first, warn_of_late_epoch
 from keras_imbalance.callbacks.layer_selection import Flags, change_flags, find_layers, reinitialize, walk
-from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 from keras_imbalance.callbacks.ownership import claim, note_target, release, set_target
 from keras_imbalance.callbacks.phase import Phase
 from keras_imbalance.callbacks.phase_rates import PhaseRates
@@ -150,7 +149,7 @@ class PhasedTraining(ResumableCallback):
 
     def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
         self._trained = True
-        warn_of_nan_loss(self.model, logs)
+        super().on_epoch_end(epoch, logs)
         self._rates.end_epoch(self.model.optimizer, logs or {})
         if self._watch is not None:
             self._watch.end_epoch(epoch, logs)

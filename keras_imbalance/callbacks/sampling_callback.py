@@ -6,7 +6,6 @@ from typing import ClassVar
 import numpy as np
 
 from keras_imbalance._core import Sampler, check_sampler
-from keras_imbalance.callbacks.nan_loss import warn_of_nan_loss
 from keras_imbalance.callbacks.ownership import claim, note_target, release
 from keras_imbalance.callbacks.resumable import ResumableCallback
 from keras_imbalance.callbacks.sampler_watch import SamplerWatch
@@ -61,7 +60,7 @@ class SamplingCallback(ResumableCallback):
         self.targets.append(self.sampler.distribution)
         if self._watch is not None:
             self.history.append(self._watch.end_epoch(epoch, logs))
-        warn_of_nan_loss(self.model, logs)
+        super().on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: Mapping | None = None) -> None:
         super().on_train_end(logs)

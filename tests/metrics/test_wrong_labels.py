@@ -170,11 +170,19 @@ def test_a_fit_tells_at_the_end_of_its_first_epoch():
 
 
 @seen_only
-def test_a_callback_tells_what_only_the_loss_refuses_and_once():
-    loss = ki.WeightedSum([ki.FocalLoss(), ki.TverskyLoss()])
-    with pytest.warns(UserWarning, match="WeightedSum became NaN.*from_logits=True") as told:
-        fit(loss, IDS, metrics=[ki.PerClassRecall(C)], callbacks=[ki.PerClassLogger()], epochs=2)
-    assert sum("WeightedSum became NaN" in str(warning.message) for warning in told) == 1
+@pytest.mark.parametrize(
+    ("loss", "callback"),
+    [
+        (lambda: ki.WeightedSum([ki.FocalLoss(), ki.TverskyLoss()]), lambda folder: ki.PerClassLogger()),
+        (ki.FocalLoss, lambda folder: ki.PerClassTable()),
+        (ki.FocalLoss, lambda folder: ki.DeferredReweighting(1, class_counts=[3, 2, 1])),
+        (ki.FocalLoss, lambda folder: ki.BackupAndRestore(folder)),
+    ],
+)
+def test_a_callback_tells_what_only_the_loss_refuses_and_once(loss, callback, tmp_path):
+    with pytest.warns(UserWarning, match="became NaN.*from_logits=True") as told:
+        fit(loss(), IDS, metrics=[ki.PerClassRecall(C)], callbacks=[callback(tmp_path)], epochs=2)
+    assert sum(f"{type(loss()).__name__} became NaN" in str(warning.message) for warning in told) == 1
 
 
 @pytest.mark.parametrize("loss", [ki.FocalLoss(), ki.TverskyLoss(), ki.ClassBalancedLoss([1, 1, 1])])
