@@ -102,9 +102,12 @@ def test_what_has_no_end_is_refused_at_once(name, make):
 
 def test_the_error_says_what_to_do():
     with pytest.raises(
-        ValueError, match=r"`x` must be an array\. Received: .*Endless.*islice.*count_classes\(source\)"
+        ValueError, match=r"`class_counts` must be an array\. Received: .*Endless.*islice.*count_classes\(source\)"
     ):
-        ki.ArraySampler(Endless(), Y)
+        ki.class_weights(Endless())
+    for batches_alone in (Endless(), generator(), Batches()):
+        with pytest.raises(ValueError, match=r"`x` must be an array.*len\(\).*\[int\].*StreamSampler"):
+            ki.ArraySampler(batches_alone, Y)
     with pytest.raises(ValueError, match=r"`x` must be an array.*StreamSampler"):
         ki.ArraySampler(tf.data.Dataset.from_tensor_slices((X, Y)), Y)
 

@@ -28,16 +28,21 @@ def has_passes(value: Any) -> bool:
     return gives_batches(value) and hasattr(value, "__len__") and not hasattr(value, "class_counts")
 
 
-def refuse_batches(values: Any, argument: str) -> None:
-    """Raises where `values`, or an item of this list, would be read item by item to make an array of it."""
+def refuse_batches(values: Any, argument: str, otherwise: str = COLLECT) -> None:
+    """Raises where `values`, or an item of this list, would be read item by item to make an array of it.
+
+    `otherwise` is the remedy for what has none of its own.
+    """
     # One item of each type stands for all of them: a list may hold millions of numbers.
     items = {type(item): item for item in values} if isinstance(values, (list, tuple)) else {None: values}
     for item in items.values():
         if gives_batches(item):
-            raise invalid(argument, "be an array", received=str(type(item)), remedy=_way_to_an_array(item, argument))
+            raise invalid(
+                argument, "be an array", received=str(type(item)), remedy=_way_to_an_array(item, argument, otherwise)
+            )
 
 
-def _way_to_an_array(value, argument):
+def _way_to_an_array(value, argument, otherwise):
     if hasattr(value, "element_spec"):
         return STREAM
     if hasattr(value, "to_tensor"):
@@ -46,7 +51,7 @@ def _way_to_an_array(value, argument):
         return "Counts of a sampler's rows are sampler.class_counts; its batches are those of sampler.dataset()."
     if hasattr(value, "toarray"):
         return f"A sparse matrix is taken as {argument}.toarray()."
-    return COLLECT
+    return otherwise
 
 
 def one_pass(source: Any, argument: str) -> Iterator[Any]:

@@ -6,13 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from keras_imbalance._core import ENDLESS, arrays_of, invalid, is_text, labels_of, nearest, shown
+from keras_imbalance._core import (
+    ENDLESS,
+    arrays_of,
+    invalid,
+    is_frame,
+    is_text,
+    labels_of,
+    nearest,
+    refuse_batches,
+    shown,
+)
 from keras_imbalance._keras import PyDataset
 from keras_imbalance.sampling.nests import leaf_names, leaves, mapped
 
 PROBED = 4  # rows that are read to see what rows look like
 OWN_KINDS = (np.ndarray, list, tuple, str, bytes, range, Mapping, type)
 OF_NO_ROWS = ("iloc", "element_spec", "toarray")  # frames, tf.data.Datasets, sparse matrices
+BY_ROW = (
+    "Pass what has len() and gives a row by [int]: the .dataset of a DataLoader, a Grain MapDataset, a Hugging Face data set "
+    "that is not streamed. Rows that only come in turn are drawn by StreamSampler(tf.data.Dataset.from_generator(...), ...)."
+)
 
 
 @dataclass(frozen=True)
@@ -101,6 +115,8 @@ def rows_of(value: Any, name: str) -> Any:
         return {key: rows_of(part, f"{name}[{key!r}]") for key, part in value.items()}
     if isinstance(value, (list, tuple)) and any(map(is_source, value)):
         return tuple(rows_of(part, f"{name}[{i}]") for i, part in enumerate(value))
+    if name == "x" and not is_frame(value):
+        refuse_batches(value, name, BY_ROW)
     return arrays_of(value, name)
 
 
