@@ -1,9 +1,11 @@
 """Keras's models and what is fitted on: their graphs, their compiled parts, batches, the seeds of their layers."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from keras_imbalance._keras._backend import IS_KERAS_3, keras
 
@@ -49,6 +51,27 @@ def seeded(seed: int) -> Iterator[None]:
             yield
     finally:
         random.setstate(before)
+
+
+def random_states() -> list[np.ndarray]:
+    """Where the generators are that are no variable of a model: on PyTorch unseeded dropout draws from those of the process."""
+    if keras.backend.backend() != "torch":
+        return []
+    import torch
+
+    return [state.cpu().numpy() for state in (torch.get_rng_state(), *torch.cuda.get_rng_state_all())]
+
+
+def set_random_states(states: Sequence[np.ndarray]) -> None:
+    """Puts generators back to what `random_states` gave; of several GPUs as many as there are now."""
+    if not states or keras.backend.backend() != "torch":
+        return
+    import torch
+
+    cpu, *gpus = (torch.from_numpy(np.array(state, dtype=np.uint8)) for state in states)
+    torch.set_rng_state(cpu)
+    for i, state in enumerate(gpus[: torch.cuda.device_count()]):
+        torch.cuda.set_rng_state(state, i)
 
 
 def has_graph(model: Any) -> bool:

@@ -10,7 +10,9 @@ from keras_imbalance._keras import (
     assign,
     learning_rates,
     optimizer_variables,
+    random_states,
     set_learning_rates,
+    set_random_states,
     state_variables,
 )
 
@@ -19,6 +21,7 @@ def save_model(model: Any) -> tuple[list[float] | None, dict[str, np.ndarray]]:
     """The learning rates of a model's optimizer, and every variable that a run goes on from."""
     variables = {"weights": state_variables(model), "optimizer": optimizer_variables(model.optimizer)}
     arrays = {f"{kind}{i}": as_array(v.numpy()) for kind, found in variables.items() for i, v in enumerate(found)}
+    arrays.update({f"random{i}": state for i, state in enumerate(random_states())})
     return learning_rates(model.optimizer), arrays
 
 
@@ -27,6 +30,8 @@ def load_model(model: Any, rates: list[float] | None, arrays: Mapping[str, np.nd
     for kind, variables in (("weights", state_variables(model)), ("optimizer", optimizer_variables(model.optimizer))):
         for i, variable in enumerate(variables):
             assign(variable, arrays[f"{kind}{i}"])
+    random = of_prefix(arrays, "random")
+    set_random_states([random[str(i)] for i in range(len(random))])
     if rates is not None:  # tf-keras does not count them among the variables
         set_learning_rates(model.optimizer, rates)
 

@@ -25,7 +25,8 @@ class Run:
         self.sampler = make_sampler(seed, target=list(target), batch_size=50)
         self.model = make_model(metrics=[PerClassF1(3)], run_eagerly=True)
         if units != 3 or dropout:
-            layers = [keras.Input((4,)), keras.layers.Dropout(dropout, seed=2), keras.layers.Dense(units, name="head")]
+            random = [keras.layers.Dropout(dropout, seed=seed) for seed in (2, None)]
+            layers = [keras.Input((4,)), *random, keras.layers.Dense(units, name="head")]
             self.model = keras.Sequential(layers)
         if units != 3 or dropout or optimizer:
             made = OPTIMIZERS[optimizer](self.model) if optimizer else optimizers.SGD(0.1)
