@@ -131,11 +131,14 @@ def check_channels(y_pred: Any, num_classes: int, multi_label: bool, axis: int =
     channels = y_pred.shape[axis] if rank > 1 and -rank <= axis < rank else None
     wanted = channels if multi_label or channels is None else max(channels, 2)
     if wanted not in (None, num_classes):  # None: the label rule says what is missing
+        remedy = "Pass the scores of all classes, not the class decided on." if channels == 1 else ""
+        if num_classes in y_pred.shape[1:]:
+            remedy = f"Channels on another axis are told by axis={tuple(y_pred.shape).index(num_classes, 1)}."
         raise invalid(
             "num_classes",
             f"be {wanted} for predictions of {channels} channel{'' if channels == 1 else 's'}",
             received=f"num_classes={num_classes}, y_pred.shape={tuple(y_pred.shape)}, multi_label={multi_label}",
-            remedy="Pass the scores of all classes, not the class decided on." if channels == 1 else "",
+            remedy=remedy,
         )
 
 

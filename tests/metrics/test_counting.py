@@ -141,6 +141,8 @@ def test_decided_classes_in_place_of_scores_are_named(num_classes):
         ValueError, match=r"2 for predictions of 1 channel\. .*scores of all classes, not the class decided"
     ):
         ki.PerClassRecall(3).update_state(np.array([0, 1, 2]), np.array([[0.0], [1.0], [2.0]]))
+    with pytest.raises(ValueError, match=r"8 for predictions of 8 channels\. .*axis=1\."):
+        ki.PerClassIoU(3).update_state(np.zeros((2, 5, 8)), np.ones((2, 3, 5, 8)) / 3)
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
