@@ -56,8 +56,8 @@ class StreamSampler(LiveDistribution):
         epoch_size: rows an epoch. Defaults to None: one pass of the source.
         label_fn: function of a batch `(x, y)` or `(x, y, sample_weight)` that gives class ids `(N,)` where y names no class.
             Defaults to y.
-        block_bytes: size of what is drawn from together. Defaults to 64 MiB. An endless source without `epoch_size` fills all of it
-            before the first batch.
+        block_bytes: size of what is drawn from together. Defaults to 64 MiB. An endless source without `epoch_size`
+            fills all of it before the first batch.
         batched: whether the dataset's elements are batches. Defaults to None: inferred from the shape of y; needed when that
             is ambiguous.
         padding_value: fills up rows that differ in shape; text is filled up with "". Defaults to 0.
