@@ -57,9 +57,9 @@ class Directions(MetricsList):
     It hangs on the model and counts and logs nothing. It is empty once the model is compiled anew.
     """
 
-    def __init__(self, compiled: Any):
+    def __init__(self, model: Any, compiled: Any):
         Metric.__init__(self, name="directions")
-        self._compiled = weakref.ref(compiled)
+        self._model, self._compiled = weakref.ref(model), weakref.ref(compiled)
         self._found: dict[str, SimpleNamespace] = {}
 
     def of(self, compiled: Any) -> bool:
@@ -71,7 +71,9 @@ class Directions(MetricsList):
 
     @property
     def metrics(self) -> list:
-        return [] if self._compiled() is None else list(self._found.values())
+        model, compiled = self._model(), self._compiled()
+        current = model is not None and any(metric is compiled for metric in model.metrics)
+        return list(self._found.values()) if current else []
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Counts nothing."""
@@ -104,7 +106,7 @@ def tell_directions(metric: Any, keys: Iterable[str]) -> None:
 def _directions_of(model, compiled):
     told = getattr(model, "keras_imbalance_directions", None)
     if told is None or not told.of(compiled):
-        told = model.keras_imbalance_directions = Directions(compiled)
+        told = model.keras_imbalance_directions = Directions(model, compiled)
     return told
 
 

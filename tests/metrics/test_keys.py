@@ -303,9 +303,11 @@ def test_directions_go_with_the_compiled_metrics_and_leave_no_trace(rows, tmp_pa
     model.save(tmp_path / "m.keras")
     again = keras.models.load_model(tmp_path / "m.keras")
     assert again.evaluate(*rows, verbose=0, return_dict=True) == model.evaluate(*rows, verbose=0, return_dict=True)
+    kept = model.metrics  # as what refers to itself is, until the collector comes
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=[keras.metrics.MeanMetricWrapper(first_row, "m")])
     with pytest.raises(ValueError, match="mode='max'"):
         model.fit(*rows, callbacks=[keras.callbacks.EarlyStopping("m")], verbose=0)
+    assert kept
 
 
 def test_model_checkpoint(rows, tmp_path):
