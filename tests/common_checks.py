@@ -447,12 +447,14 @@ def with_nan(predictions):
 def check_metrics_of_bad_input_in_a_graph(builds, labels, predictions):
     """Invalid labels and NaN predictions show as NaN in every metric of a compiled graph."""
     soft = one_hot(labels) * 0.9 + 0.1 / C
+    model = None
     for y_true, y_pred in (
         (with_a_wrong_label(labels), predictions),
         (soft, predictions),
         (labels, with_nan(predictions)),
     ):
-        model = metric_model(builds, jit_compile=False)  # on JAX one that raised has lost its state
+        if model is None or keras.backend.backend() == "jax":  # there one that raised has lost its state
+            model = metric_model(builds, jit_compile=False)
         found = {}
 
         def evaluate():

@@ -9,6 +9,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import pytest
 from hypothesis import HealthCheck, settings
 
+gc.disable()  # until all is imported, which stays
+
 # How fast examples come says how busy a machine is. A run that decides whether a change lands tries the same ones
 # each time; at a desk every run tries new ones.
 settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,9 +35,10 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
-    """What is imported by now stays: the collector would take most of a second to walk through it."""
+    """What is imported by now stays: the collector would take most of a second each time to walk through it."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="module")
