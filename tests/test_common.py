@@ -49,7 +49,13 @@ def test_labels(check, name):
     check(checks.SOFTMAX_LOSSES[name])
 
 
-@pytest.mark.parametrize("losses", [checks.SOFTMAX_LOSSES, checks.OVERLAP_LOSSES], ids=["rows", "masks"])
+@pytest.mark.parametrize(
+    "losses",
+    [
+        pytest.param(checks.SOFTMAX_LOSSES, id="rows"),
+        pytest.param(checks.OVERLAP_LOSSES, id="masks", marks=[pytest.mark.slow, pytest.mark.every_backend]),
+    ],
+)
 @pytest.mark.parametrize("check", [checks.check_fit_on_one_hot, checks.check_keras_mask])
 def test_losses_of_ids_in_fit(check, losses):
     check(list(losses.values()), *checks.softmax_batch())

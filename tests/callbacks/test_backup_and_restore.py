@@ -99,6 +99,7 @@ def test_frozen_layers_stay_as_they_are_where_no_epoch_is_left(tmp_path):
     assert same(resumed.everything(), uninterrupted("averaged"))
 
 
+@pytest.mark.slow
 def test_a_second_fit_starts_at_the_first_epoch(tmp_path):
     Run().broken_off((3, 1), backup=[BackupAndRestore(tmp_path)])
     run = Run()

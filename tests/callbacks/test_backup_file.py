@@ -292,7 +292,7 @@ def test_a_sampler_of_other_classes_is_an_error(backup):
 # --- writing
 
 
-@pytest.mark.parametrize("when", ["halfway", "at the end"])
+@pytest.mark.parametrize("when", ["halfway", pytest.param("at the end", marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_the_backup_that_was_there(tmp_path, monkeypatch, when):
     broken, resumed, seen = Run(), Run(), []
 

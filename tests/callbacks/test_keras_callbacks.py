@@ -68,7 +68,7 @@ def test_a_logger_changes_nothing_of_what_they_do_in_either_order(name, tmp_path
 
 
 @keras_3_only("tf-keras has no SwapEMAWeights")
-@pytest.mark.parametrize("on_epoch", [False, True])
+@pytest.mark.parametrize("on_epoch", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_logger_and_swapped_averages(on_epoch, tmp_path):
     def swap(folder):
         return [keras.callbacks.SwapEMAWeights(swap_on_epoch=on_epoch)]

@@ -97,7 +97,9 @@ CALLBACKS = {
 }
 
 
-@pytest.mark.parametrize(("name", "step"), [*((name, 1) for name in CALLBACKS), ("in turn", -1)])
+@pytest.mark.parametrize(
+    ("name", "step"), [*((name, 1) for name in CALLBACKS), pytest.param("in turn", -1, marks=pytest.mark.slow)]
+)
 def test_after_training_the_target_is_what_it_was_before(name, step):
     source = sampler()
     source.target = {2: 0.5}
@@ -107,7 +109,7 @@ def test_after_training_the_target_is_what_it_was_before(name, step):
     assert np.ptp(watch.shares, axis=0).max() > 0.1  # it was another in between
 
 
-@pytest.mark.parametrize("name", ["dynamic", "in turn"])
+@pytest.mark.parametrize("name", [pytest.param("dynamic", marks=pytest.mark.slow), "in turn"])
 def test_after_a_fit_that_was_broken_off_the_next_one_starts_from_the_target_of_before(name):
     source = sampler()
     source.target = {2: 0.5}
@@ -120,7 +122,7 @@ def test_after_a_fit_that_was_broken_off_the_next_one_starts_from_the_target_of_
     assert source.target == {2: 0.5}
 
 
-@pytest.mark.parametrize("target", ["sqrt", {1: 0.6}])
+@pytest.mark.parametrize("target", [pytest.param("sqrt", marks=pytest.mark.slow), {1: 0.6}])
 def test_a_target_that_was_set_after_a_break_stays(target):
     source = sampler()
     with pytest.raises(KeyboardInterrupt):

@@ -75,7 +75,7 @@ STEPS = {"steps_per_execution": 4} if keras.backend.backend() != "torch" else {}
         (lambda: ArraySampler(X, Y, batch_size=32, epoch_size=200, seed=0), STEPS),
         (lambda: stream(repeated()), {}),
         (lambda: stream(finite()), {}),
-        (lambda: stream(endless()), STEPS),
+        pytest.param(lambda: stream(endless()), STEPS, marks=pytest.mark.slow),
     ],
 )
 def test_five_shares_told_and_drawn_in_five_epochs_of_fit_are_equal_within_a_row(make, spe):
@@ -212,7 +212,10 @@ def test_an_empty_or_used_up_source_and_a_class_that_never_comes_raise(monkeypat
         epoch(stream(finite().filter(lambda x, y: y < 2), target=[0, 0, 1]))
 
 
-@pytest.mark.parametrize("arguments", [{}, {"block_bytes": 12 * 70, "epoch_size": 130}, {"epoch_size": None}])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param({}, marks=pytest.mark.slow), {"block_bytes": 12 * 70, "epoch_size": 130}, {"epoch_size": None}],
+)
 def test_a_killed_run_goes_on_bit_exact(arguments):
     source = finite() if arguments.get("epoch_size", 1) is None else finite().batch(50)
     sampler = stream(source, **arguments)
